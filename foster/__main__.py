@@ -1,0 +1,158 @@
+"""The command line: reads the arguments, turns every error a person can cause into one line, calls a command."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from foster import __version__, commands
+from foster.console import say
+from foster.errors import UserError
+from foster.launch import COMMAND, Execute
+from foster.spec import DEVICES, METHODS
+
+BAD_INPUT = 2
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line; the usage is one --help away."""
+
+    def error(self, message: str) -> NoReturn:
+        say(f"{self.prog}: {message}; see {self.prog} --help")
+        raise SystemExit(BAD_INPUT)
+
+
+def whole_number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+
+
+def number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+
+
+def port_number(text: str) -> int:
+    port = whole_number(text)
+    if not 1 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"{port} is no port; give a number from 1 to 65535")
+    return port
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="foster",
+        description="Condense a recommender's interaction log into a handful of synthetic sequences, and see them.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"foster {__version__}")
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, action: Callable[[argparse.Namespace], int], help: str | None = None) -> argparse.ArgumentParser:
+        # Without a help text argparse leaves a command out of the list.
+        texts = {} if help is None else {"help": help, "description": help[0].upper() + help[1:] + "."}
+        child = subparsers.add_parser(name, allow_abbrev=False, **texts)  # type: ignore[arg-type]
+        child.add_argument(
+            "--runs", metavar="DIR", help="folder of the runs (default: $FOSTER_RUNS, else ~/.local/share/foster/runs)"
+        )
+        child.set_defaults(action=action)
+        return child
+
+    app = add("app", commands.app, "open the app in the browser")
+    app.add_argument(
+        "--port", type=port_number, metavar="N", help="port on this machine (default: 8501 or the next free)"
+    )
+
+    run = add(
+        "run", commands.run, "distil a log, judge the result, and print the report; Ctrl-C stops and keeps the run"
+    )
+    run.add_argument("--data", required=True, metavar="sample|PATH", help="the bundled sample, or a folder with a log")
+    run.add_argument(
+        "--sequences", type=whole_number, default=20, metavar="N", help="synthetic sequences (default: 20)"
+    )
+    run.add_argument("--length", type=whole_number, default=20, metavar="N", help="items in each (default: 20)")
+    run.add_argument(
+        "--regularisation",
+        type=number,
+        default=0.1,
+        metavar="X",
+        help="weight of the co-occurrence term (default: 0.1)",
+    )
+    run.add_argument(
+        "--method", default="foster", metavar="NAME", help=f"one of {', '.join(METHODS)} (default: foster)"
+    )
+    run.add_argument(
+        "--steps", type=whole_number, metavar="N", help="distillation steps (default: chosen for the data)"
+    )
+    run.add_argument("--students", type=whole_number, default=3, metavar="N", help="students in each mean (default: 3)")
+    run.add_argument("--seed", type=whole_number, default=0, metavar="S", help="seed of all that is drawn (default: 0)")
+    run.add_argument(
+        "--encoder", default="minilm", metavar="NAME|PATH", help="text encoder: a name or a folder (default: minilm)"
+    )
+    run.add_argument("--device", default="auto", metavar="|".join(DEVICES), help="where to compute (default: auto)")
+    run.add_argument(
+        "--report-test", action="store_true", help="also report the test items, once you are done choosing"
+    )
+    run.add_argument("--json", action="store_true", help="print the report as one JSON object")
+
+    runs = add("runs", commands.runs, "list the runs")
+    runs.add_argument("--json", action="store_true", help="print one JSON object")
+    show = add("show", commands.show, "print the titles of a run's synthetic sequences")
+    show.add_argument("--json", action="store_true", help="print one JSON object")
+    for child in (
+        show,
+        add("stop", commands.stop, "stop a run at its next step and keep it"),
+        add("pause", commands.pause, "let a run wait; the queue waits behind it"),
+        add("resume", commands.resume_run, "let a paused, stopped, failed or lost run go on from where it was"),
+        add("_work", commands.work_on),
+    ):
+        child.add_argument("run", metavar="RUN", help="the id of a run, as foster runs lists it")
+    add("_drain", commands.drain_queue)
+    return parser
+
+
+def main(
+    argv: Sequence[str] | None = None,
+    *,
+    execute: Execute | None = None,
+    command: Sequence[str] = COMMAND,
+    has_gpu: Callable[[], bool] | None = None,
+    become: Callable[[list[str]], object] = lambda command: os.execv(command[0], command),
+) -> int:
+    """Returns the exit code: 0 done, 1 failed or lost, 2 bad input, 3 stopped, 130 after Ctrl-C.
+
+    execute: the experiment a worker runs, None for `foster.pipeline.execute`; command: how foster's own processes
+    start; has_gpu: None asks torch; become: replaces this process by another program.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a title must not fail on a terminal with a small character set
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        arguments = build_parser().parse_args(argv)
+        arguments.execute, arguments.command, arguments.has_gpu, arguments.become = execute, command, has_gpu, become
+        code: int = arguments.action(arguments)
+        sys.stdout.flush()
+        return code
+    except UserError as error:
+        say(f"foster: {error}")
+        return BAD_INPUT
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        say(f"foster: {error.strerror or error}{where}")
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        return commands.INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+"""The catalogue: item id ↔ row ↔ title, and the text that stands for the item."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import zip_longest
+
+MAX_TEXT = 2_000  # characters of an item's text; encoders cut far earlier
+CATEGORY_FIELDS = ("genre", "genres", "category", "categories", "brand")
+OTHER = "other"
+
+_CONTROL_CHARACTERS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], " ")
+
+
+def fold(text: str) -> str:
+    """One line of plain text: control characters and runs of white space become one blank, the ends are trimmed."""
+    return " ".join(text.translate(_CONTROL_CHARACTERS).split())
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """V items; an item's row in here is its number everywhere else.
+
+    ids: V unique, non-empty strings. titles: V non-empty strings; titles need not be unique. fields: the other text
+    columns in their order, V strings each, '' where missing. All of it is untrusted plain text.
+
+    Raises ValueError where that does not hold, and for an empty catalogue.
+    """
+
+    ids: tuple[str, ...]
+    titles: tuple[str, ...]
+    fields: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.ids:
+            raise ValueError("a catalogue needs at least one item")
+        for name, column in {"titles": self.titles, **self.fields}.items():
+            if len(column) != len(self.ids):
+                raise ValueError(f"{len(self.ids)} ids, but {len(column)} values in {name!r}")
+        if not all(self.ids) or not all(self.titles):
+            raise ValueError("ids and titles must not be empty")
+        if len(self._rows) != len(self.ids):
+            raise ValueError("item ids must be unique")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def index(self) -> dict[str, int]:
+        """id → row; made once, not to be changed."""
+        return self._rows
+
+    @cached_property
+    def texts(self) -> tuple[str, ...]:
+        """[V] "title; author: …; genre: …": empty fields left out, one line, at most 2,000 characters."""
+        texts = []
+        for row, title in enumerate(self.titles):
+            values = ((name, column[row]) for name, column in self.fields.items())
+            parts = [title, *(f"{name}: {value}" for name, value in values if value.strip())]
+            texts.append(fold("; ".join(parts))[:MAX_TEXT].rstrip())
+        return tuple(texts)
+
+    @cached_property
+    def category(self) -> tuple[str, ...]:
+        """[V] one short label an item, for colouring.
+
+        It is the first value (before '|', ',' or ';') of the first field there is of genre, genres, category,
+        categories and brand; of a path such as "Games > PC > Puzzle" it is the first level that not all items share.
+        "other" where there is none.
+        """
+        name = next((name for name in CATEGORY_FIELDS if name in self.fields), None)
+        if name is None:
+            return (OTHER,) * len(self)
+        paths = [_path(value) for value in self.fields[name]]
+        levels = [set(level) - {None} for level in zip_longest(*paths)]
+        depth = next((depth for depth, level in enumerate(levels) if len(level) > 1), 0)
+        return tuple(path[: depth + 1][-1] if path else OTHER for path in paths)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) over ids and texts: equal catalogues, and only those, may share embeddings."""
+        return hashlib.sha256(json.dumps([self.ids, self.texts]).encode()).hexdigest()
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {item: row for row, item in enumerate(self.ids)}
+
+
+def _path(value: str) -> list[str]:
+    """The levels of the first value: "Games > PC, Toys" → ["Games", "PC"]; [] for an empty value."""
+    first = next(filter(None, map(fold, re.split(r"[|,;]", value))), "")
+    return [level for level in map(str.strip, first.split(" > ")) if level]

@@ -1,0 +1,196 @@
+"""What each command does; `foster.__main__` reads the arguments. Each returns the exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+
+from foster.bundle import bundled_path
+from foster.console import Progress, plain, report_table, runs_table, say, sequences_text
+from foster.errors import UserError
+from foster.launch import drain, ensure_drain, follow, launch, resume, work
+from foster.run_files import to_json
+from foster.runs import Run, RunState, RunStore, default_root
+from foster.spec import RunSpec
+
+FAILED, STOPPED, INTERRUPTED = 1, 3, 130
+
+
+def app(arguments: Namespace) -> int:
+    """Becomes the streamlit process, which ends quietly on Ctrl-C. Its config.toml lies beside app.py and is found."""
+    if arguments.port is not None:
+        _require_free(arguments.port)
+    store = _store(arguments)
+    if any(status.state is RunState.QUEUED for _, status in store.survey()[0]):
+        ensure_drain(store.root, arguments.command)
+    os.environ["FOSTER_RUNS"] = str(store.root)
+    command = [sys.executable, "-P", "-m", "streamlit", "run", str(bundled_path("app.py"))]
+    if arguments.port is not None:
+        command += ["--server.port", str(arguments.port)]
+    sys.stderr.flush()
+    arguments.become(command)
+    return 0
+
+
+def run(arguments: Namespace) -> int:
+    spec = _spec(arguments)
+    if spec.device == "cuda":
+        require_gpu(arguments.has_gpu)
+    from foster.formats import load_dataset  # pandas, and only here
+
+    load_dataset(arguments.data)  # so that bad data is refused before there is a run
+    store = _store(arguments)
+    # A shell starts background jobs with SIGINT ignored; asked for by name, it stops them too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    started = launch(store, spec, arguments.command)
+    say(f"run {started.id} in {store.root}")
+    again = f"foster resume {started.id}" + ("" if arguments.runs is None else f" --runs {arguments.runs}")
+    try:
+        status = follow(started, Progress(), arguments.command)
+    except KeyboardInterrupt:
+        return _interrupted(started, again)
+    if status.state is RunState.STOPPED:
+        say(f"run {started.id} was stopped and is kept; go on with: {again}")
+        return STOPPED
+    if status.state is not RunState.DONE:
+        say(f"run {started.id} {status.state}: {status.error}")
+        return FAILED
+    report = started.report()
+    if report is None:
+        raise UserError(f"run {started.id} is done but left no report; {started.path / 'log.txt'} may say why")
+    print(to_json(report) if arguments.json else report_table(report))
+    return 0
+
+
+def runs(arguments: Namespace) -> int:
+    store = _store(arguments)
+    survey = store.survey()
+    if arguments.json:
+        listed = [
+            {"run_id": run.id, "read_only": run.read_only, "spec": run.spec.to_json(), "status": status.to_json()}
+            for run, status in survey[0]
+        ]
+        print(to_json({"root": str(store.root), "runs": listed, "skipped": survey[1]}))
+        return 0
+    print(
+        runs_table(survey) if survey[0] else f"no runs in {plain(store.root)} yet; foster run --data sample makes one"
+    )
+    for name, reason in survey[1].items():
+        say(f"skipped {name}: {reason}")
+    return 0
+
+
+def show(arguments: Namespace) -> int:
+    run = _store(arguments).get(arguments.run)
+    sequences = run.sequences()
+    if sequences is None:
+        raise UserError(
+            f"run {run.id} has no sequences yet, it is {run.status().state}; foster runs shows how far it is"
+        )
+    rows = [{str(name): value for name, value in row.items()} for row in sequences.to_dict("records")]
+    if arguments.json:
+        print(to_json({"run_id": run.id, "spec": run.spec.to_json(), "sequences": rows}))
+    else:
+        print(sequences_text(run, rows))
+    return 0
+
+
+def stop(arguments: Namespace) -> int:
+    run = _store(arguments).get(arguments.run)
+    run.request_stop()
+    stopped = run.status().state is RunState.STOPPED
+    print(f"run {run.id} {'is stopped' if stopped else 'stops at its next step'} and is kept")
+    return 0
+
+
+def pause(arguments: Namespace) -> int:
+    run = _store(arguments).get(arguments.run)
+    run.request_pause()
+    print(f"run {run.id} pauses at its next step; go on with: foster resume {run.id}")
+    return 0
+
+
+def resume_run(arguments: Namespace) -> int:
+    run = resume(_store(arguments), arguments.run, arguments.command)
+    print(f"run {run.id} goes on; foster runs shows how far it is")
+    return 0
+
+
+def drain_queue(arguments: Namespace) -> int:
+    drain(_store(arguments).root, arguments.command)
+    return 0
+
+
+def work_on(arguments: Namespace) -> int:
+    work(_store(arguments).root, arguments.run, arguments.execute)
+    return 0
+
+
+def require_gpu(has_gpu: Callable[[], bool] | None = None) -> None:
+    """Raises UserError without a CUDA device. The only place outside a worker that may import torch."""
+    if has_gpu is None:
+        import torch
+
+        has_gpu = torch.cuda.is_available
+    if not has_gpu():
+        raise UserError("--device cuda: torch finds no CUDA device on this machine; use --device auto or cpu")
+
+
+def _spec(arguments: Namespace) -> RunSpec:
+    """The worker has another working directory, so paths are made absolute here."""
+    data, encoder = arguments.data, arguments.encoder
+    if data != "sample" and data.strip():
+        data = os.path.abspath(os.path.expanduser(data))
+    if os.sep in encoder and os.path.isdir(os.path.expanduser(encoder)):
+        encoder = os.path.abspath(os.path.expanduser(encoder))
+    return RunSpec(
+        data=data,
+        method=arguments.method,
+        sequences=arguments.sequences,
+        length=arguments.length,
+        regularisation=arguments.regularisation,
+        steps=arguments.steps,
+        students=arguments.students,
+        seed=arguments.seed,
+        encoder=encoder,
+        device=arguments.device,
+        report_test=arguments.report_test,
+    )
+
+
+def _store(arguments: Namespace) -> RunStore:
+    return RunStore(default_root() if arguments.runs is None else Path(arguments.runs))
+
+
+def _interrupted(run: Run, again: str) -> int:
+    """Asks the run to stop and waits until it has; a second Ctrl-C stops the waiting only."""
+    try:
+        try:
+            run.request_stop()
+            say(f"stopping run {run.id} at its next step …")
+        except UserError:
+            if not run.status().is_terminal:  # otherwise it ended just now, and that is fine
+                raise
+        state = follow(run).state
+    except KeyboardInterrupt:
+        say(f"run {run.id} stops in the background and is kept; go on with: {again}")
+        return INTERRUPTED
+    if state is RunState.DONE:
+        say(f"run {run.id} had just finished; see it with: foster show {run.id}")
+    else:
+        say(f"run {run.id} is {state} and is kept; go on with: {again}")
+    return INTERRUPTED
+
+
+def _require_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise UserError(f"port {port} cannot be used: {error.strerror}; choose another with --port") from None

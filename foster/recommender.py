@@ -1,0 +1,147 @@
+"""Text-based sequential recommenders: item embeddings in, next-item logits out.
+
+B sequences, L positions, V items (or |U| of a subset), D width of the recommender, D_text width of the text encoder.
+
+A recommender never sees an item id: it gets the public text features of whatever items are at hand [V, D_text], maps
+them to e_i = norm(W f_i) [V, D], ties them at input and output, and scores logit_i = h·e_i / τ (METHOD §2). So a soft
+input, a mixture Σ_i P_i e_i, differentiates like a hard one, and a subset of items is just fewer rows.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Literal, final
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional as F
+
+from foster.errors import UserError
+
+
+@dataclass(frozen=True)
+class RecommenderConfig:
+    """Shape of a recommender. max_length: positions it can read; temperature: τ of the logits."""
+
+    backbone: Literal["sasrec", "gru4rec"] = "sasrec"
+    width: int = 64
+    layers: int = 2
+    heads: int = 2
+    max_length: int = 50
+    dropout: float = 0.2
+    temperature: float = 0.07
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads:
+            raise UserError(f"width {self.width} is not divisible by {self.heads} heads; change one of them")
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"dropout is {self.dropout}; give a number from 0 up to but not including 1")
+
+
+class SequentialRecommender(nn.Module, ABC):
+    """Projection of text features plus a causal sequence backbone; subclasses are final and define only `encode`."""
+
+    def __init__(self, text_width: int, config: RecommenderConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.projection = nn.Linear(text_width, config.width, bias=False)
+
+    def item_table(self, features: Tensor) -> Tensor:
+        """Features [V, D_text] to unit-length item embeddings e [V, D], used at input and output alike."""
+        return F.normalize(self.projection(features), dim=-1)
+
+    def logits(self, hidden: Tensor, table: Tensor) -> Tensor:
+        """Hidden states [..., D] and item table [V, D] to next-item logits h·e_i / τ [..., V]."""
+        return hidden @ table.T / self.config.temperature
+
+    def forward(self, inputs: Tensor, generator: Generator | None = None) -> Tensor:
+        """Input vectors [B, L, D] (rows of the item table or mixtures of them) to unit-length states h [B, L, D].
+
+        Sequences are left-aligned and padded on the right: with causal layers no position sees the padding, so no mask
+        is needed. generator: draws the dropout masks; None switches dropout off.
+        """
+        return F.normalize(self.encode(inputs, generator), dim=-1)
+
+    @abstractmethod
+    def encode(self, inputs: Tensor, generator: Generator | None) -> Tensor:
+        """Causal states [B, L, D] before normalisation."""
+
+    def _dropout(self, x: Tensor, generator: Generator | None) -> Tensor:
+        # torch's own dropout draws from the global generator; ours is replayed exactly when a run resumes.
+        rate = self.config.dropout
+        if generator is None or rate == 0:
+            return x
+        keep = torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype) >= rate
+        return x * keep / (1 - rate)
+
+
+class _Block(nn.Module):
+    """Pre-norm transformer block: causal attention, then a position-wise feed-forward layer."""
+
+    def __init__(self, config: RecommenderConfig) -> None:
+        super().__init__()
+        d = config.width
+        self.heads = config.heads
+        self.norm_attention, self.norm_feed = nn.LayerNorm(d), nn.LayerNorm(d)
+        self.query_key_value, self.out = nn.Linear(d, 3 * d), nn.Linear(d, d)
+        self.feed_in, self.feed_out = nn.Linear(d, 4 * d), nn.Linear(4 * d, d)
+
+    def attend(self, x: Tensor) -> Tensor:
+        b, length, d = x.shape
+        q, k, v = self.query_key_value(self.norm_attention(x)).view(b, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)  # [B, heads, L, D/heads]
+        return self.out(mixed.transpose(1, 2).reshape(b, length, d))
+
+    def feed(self, x: Tensor) -> Tensor:
+        return self.feed_out(F.gelu(self.feed_in(self.norm_feed(x))))
+
+
+@final
+class SASRec(SequentialRecommender):
+    """Self-attentive sequential recommendation (Kang & McAuley, 2018), pre-norm, GELU, learned positions."""
+
+    def __init__(self, text_width: int, config: RecommenderConfig) -> None:
+        super().__init__(text_width, config)
+        self.positions = nn.Parameter(torch.zeros(config.max_length, config.width))
+        self.blocks = nn.ModuleList(_Block(config) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(config.width)
+
+    def encode(self, inputs: Tensor, generator: Generator | None) -> Tensor:
+        # Unit-length rows have entries of size 1/√D; scaled up, they and the residual branches are of one size.
+        scaled = inputs * self.config.width**0.5
+        x = self._dropout(scaled + self.positions[: inputs.shape[1]], generator)
+        for block in self.blocks:
+            assert isinstance(block, _Block)
+            x = x + self._dropout(block.attend(x), generator)
+            x = x + self._dropout(block.feed(x), generator)
+        return self.norm(x)
+
+
+@final
+class GRU4Rec(SequentialRecommender):
+    """Recurrent baseline (Hidasi et al., 2016), used to test whether a distilled set transfers to another backbone."""
+
+    def __init__(self, text_width: int, config: RecommenderConfig) -> None:
+        super().__init__(text_width, config)
+        self.recurrent = nn.GRU(config.width, config.width, config.layers, batch_first=True)
+        self.out = nn.Linear(config.width, config.width)
+
+    def encode(self, inputs: Tensor, generator: Generator | None) -> Tensor:
+        states, _ = self.recurrent(self._dropout(inputs * self.config.width**0.5, generator))
+        return self.out(self._dropout(states, generator))
+
+
+def build_recommender(text_width: int, config: RecommenderConfig, generator: Generator) -> SequentialRecommender:
+    """A freshly initialised recommender on the CPU; all of its weights come from `generator`."""
+    backbones: dict[str, type[SequentialRecommender]] = {"sasrec": SASRec, "gru4rec": GRU4Rec}
+    model = backbones[config.backbone](text_width, config)
+    for name, parameter in model.named_parameters():
+        if parameter.ndim < 2:  # biases start at zero, norm scales stay at one
+            if name.endswith("bias") or "bias_" in name:
+                nn.init.zeros_(parameter)
+        elif name == "positions":
+            nn.init.normal_(parameter, std=0.02, generator=generator)
+        else:
+            nn.init.xavier_uniform_(parameter, generator=generator)
+    return model

@@ -1,0 +1,153 @@
+"""The only training loop: real windows and synthetic sequences are the same batch type.
+
+B sequences, L positions, k items in a soft row, V items of the table at hand, D_text width of the text features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional as F
+
+from foster.interactions import Interactions
+from foster.recommender import SequentialRecommender
+
+NO_TARGET = -1
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Sequences of soft input rows and what comes next.
+
+    items [B, L, k] int64 and weights [B, L, k]: the input at each position is Σ_k weight·e_item; a real event is k = 1
+    with weight 1, padding has weight 0. targets: either ids [B, L] with NO_TARGET where there is none, or
+    distributions over the item table [B, L, V], all zero where there is none.
+    """
+
+    items: Tensor
+    weights: Tensor
+    targets: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        return Batch(self.items.to(device), self.weights.to(device), self.targets.to(device))
+
+
+def mix(table: Tensor, items: Tensor, weights: Tensor) -> Tensor:
+    """Input vectors x = Σ_k weight·e_item [B, L, D] from an item table [V, D]; differentiable in table and weights."""
+    return (F.embedding(items, table) * weights.unsqueeze(-1)).sum(-2)
+
+
+def batch_logits(model: SequentialRecommender, features: Tensor, batch: Batch, generator: Generator | None) -> Tensor:
+    """Next-item logits [B, L, V] of every position over the rows of `features` [V, D_text]."""
+    table = model.item_table(features)
+    return model.logits(model(mix(table, batch.items, batch.weights), generator), table)
+
+
+def next_item_loss(
+    model: SequentialRecommender, features: Tensor, batch: Batch, generator: Generator | None = None
+) -> Tensor:
+    """Mean cross-entropy over the positions that have a target (hard ids or soft distributions)."""
+    if batch.targets.dtype == torch.int64:
+        # Only positions with a target are scored: real windows are mostly shorter than L.
+        table = model.item_table(features)
+        hidden = model(mix(table, batch.items, batch.weights), generator)
+        scored = batch.targets != NO_TARGET
+        return F.cross_entropy(model.logits(hidden[scored], table), batch.targets[scored])
+    log_p = batch_logits(model, features, batch, generator).log_softmax(-1)
+    return -(batch.targets * log_p).sum() / batch.targets.sum()
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a recommender is trained: scalars only, nothing learned per item. It travels with a synthetic set.
+
+    learning_rate: AdamW's peak, after a linear warm-up over `warmup` steps; decay: cosine to zero over `steps`
+    ("cosine") or none ("constant"); batch_size: sequences a step, None for all of them.
+    """
+
+    steps: int = 300
+    learning_rate: float = 3e-3
+    weight_decay: float = 0.0
+    batch_size: int | None = None
+    dropout: float = 0.1
+    warmup: int = 10
+    decay: str = "cosine"
+
+    def rate(self, step: int) -> float:
+        """Learning rate of step `step` (from 0)."""
+        rise = min(1.0, (step + 1) / max(1, self.warmup))
+        fall = 0.5 * (1 + np.cos(np.pi * step / max(1, self.steps))) if self.decay == "cosine" else 1.0
+        return self.learning_rate * rise * float(fall)
+
+
+class Trainer:
+    """One model, its optimiser and its generator; `step` is the only place where a recommender learns from a batch."""
+
+    def __init__(self, model: SequentialRecommender, features: Tensor, recipe: Recipe, generator: Generator) -> None:
+        self.model, self.features, self.recipe, self.generator = model, features, recipe, generator
+        self.optimizer = torch.optim.AdamW(
+            model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, betas=(0.9, 0.98)
+        )
+        self.steps = 0
+
+    def step(self, batch: Batch) -> float:
+        """One gradient step; returns the loss before it."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.recipe.rate(self.steps)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = next_item_loss(self.model, self.features, batch, self.generator)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
+        self.optimizer.step()
+        self.steps += 1
+        return float(loss.detach())
+
+
+def train(trainer: Trainer, batches: Iterable[Batch]) -> Iterator[float]:
+    """Take one step for each batch until the recipe's steps are done, yielding each loss."""
+    for batch in batches:
+        if trainer.steps >= trainer.recipe.steps:
+            return
+        yield trainer.step(batch)
+
+
+class RealWindows:
+    """Mini-batches of real training windows: for every user a random window of L+1 consecutive events, each epoch."""
+
+    def __init__(self, log: Interactions, length: int, device: torch.device) -> None:
+        self.items = torch.from_numpy(log.items.astype(np.int64)).to(device)
+        starts, stops = log.offsets[:-1], log.offsets[1:]
+        usable = stops - starts >= 2  # one event has no next item
+        self.starts = torch.from_numpy(starts[usable]).to(device)
+        self.sizes = torch.from_numpy((stops - starts)[usable]).to(device)
+        self.length, self.device = length, device
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def batch(self, users: Tensor, generator: Generator) -> Batch:
+        """Windows of the given users [B]; start drawn uniformly from those that fill the window."""
+        starts, sizes = self.starts[users], self.sizes[users]
+        slack = (sizes - (self.length + 1)).clamp(min=0)
+        u = torch.rand(len(users), generator=generator).to(self.device)
+        first = starts + torch.minimum((u * (slack + 1)).long(), slack)
+        columns = torch.arange(self.length + 1, device=self.device)
+        inside = columns < sizes.clamp(max=self.length + 1).unsqueeze(1)  # [B, L+1]
+        rows = self.items[torch.where(inside, first.unsqueeze(1) + columns, 0)]
+        targets = torch.where(inside[:, 1:], rows[:, 1:], NO_TARGET)
+        return Batch(rows[:, :-1, None], inside[:, :-1, None].float(), targets)
+
+    def epoch(self, batch_size: int, generator: Generator) -> Iterator[Batch]:
+        """Every user once, in a random order. generator lives on the CPU."""
+        order = torch.randperm(len(self), generator=generator)
+        for users in order.split(batch_size):
+            yield self.batch(users.to(self.device), generator)
+
+    def draw(self, batch_size: int, generator: Generator) -> Batch:
+        """One batch of users drawn without replacement."""
+        users = torch.randperm(len(self), generator=generator)[:batch_size]
+        return self.batch(users.to(self.device), generator)

@@ -1,0 +1,101 @@
+"""The page's address holds its state: each control reads its value from the URL and writes a change back to it.
+
+Streamlit's own `bind="query-params"` is not used: it drops what is bound on one page when another opens, and clears an
+unknown value before a page could say that it is unknown. Here the URL is read on every run, before the widget is made,
+so a deep link, the browser's back button and a click all take the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+import streamlit as st
+
+T = TypeVar("T", bound=int | str)
+
+
+def asked(name: str) -> str | None:
+    """What the URL says, None if it says nothing."""
+    return st.query_params.get(name) or None
+
+
+def put(**values: object) -> None:
+    """Write to the URL; None or '' takes a name out of it."""
+    for name, value in values.items():
+        if value in (None, ""):
+            if name in st.query_params:
+                del st.query_params[name]
+        elif st.query_params.get(name) != str(value):
+            st.query_params[name] = str(value)
+
+
+def carried(**changes: object) -> dict[str, str]:
+    """All of the URL's parameters with `changes`, for a link to another page."""
+    merged = {**st.query_params.to_dict(), **{name: value for name, value in changes.items()}}
+    return {name: str(value) for name, value in merged.items() if value not in (None, "")}
+
+
+def _write_back(name: str, key: str, default: object, clears: Iterable[str]) -> None:
+    value = st.session_state[key]
+    put(**{name: None if value == default else value}, **dict.fromkeys(clears))
+
+
+def _controlled(name: str, value: object, default: object, clears: Iterable[str] = ()) -> dict[str, Any]:
+    key = f"url-{name}"
+    st.session_state[key] = value
+    return {"key": key, "on_change": _write_back, "args": (name, key, default, tuple(clears))}
+
+
+def pick(name: str, options: Sequence[T], default: T) -> T:
+    """The option that the URL asks for, else the default."""
+    written = asked(name)
+    return next((option for option in options if str(option) == written), default)
+
+
+def segments(
+    name: str, label: str, options: Sequence[T], default: T, format_func: Callable[[T], str] = str, **looks: Any
+) -> T:
+    """One of a few options side by side; their labels are markdown, so only our own words may be options."""
+    value = pick(name, options, default)
+    st.segmented_control(
+        label, options, format_func=format_func, required=True, **_controlled(name, value, default), **looks
+    )
+    return value
+
+
+def menu(
+    name: str,
+    label: str,
+    options: Sequence[T],
+    default: T | None,
+    format_func: Callable[[T], str] = str,
+    clears: Iterable[str] = (),
+    **looks: Any,
+) -> T | None:
+    """One of many options in a list, shown as plain text; None while the URL asks for none and there is no default.
+
+    clears: names that leave the URL when the choice changes.
+    """
+    value = next((option for option in options if str(option) == asked(name)), default)
+    st.selectbox(
+        label, options, format_func=format_func, filter_mode="contains",
+        **({"index": None} if default is None else {}), **_controlled(name, value, default, clears), **looks,
+    )  # fmt: skip
+    return value
+
+
+def scrubber(
+    name: str, label: str, options: Sequence[T], default: T, format_func: Callable[[T], str] = str, **looks: Any
+) -> T:
+    """A slider over options in order; needs at least two of them."""
+    value = pick(name, options, default)
+    st.select_slider(label, options, format_func=format_func, **_controlled(name, value, default), **looks)
+    return value
+
+
+def search(name: str, label: str, **looks: Any) -> str:
+    """A search text, stripped."""
+    value = (asked(name) or "")[:200]
+    st.text_input(label, type="search", max_chars=200, **_controlled(name, value, ""), **looks)
+    return value.strip()

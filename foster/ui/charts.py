@@ -1,0 +1,167 @@
+"""Values to Plotly figures, each with a sentence that says the same (its alternative text). No streamlit in here.
+
+Fonts, text and grid colours are left to the page's theme; colours of data come from `palette`, always paired with a
+dash or a marker. Texts that came with the data go through `hover_text`, because Plotly reads markup in text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from foster.ui import palette, words
+from foster.ui.markup import plain
+
+MAX_POINTS = 1_000  # a curve; more only slow the browser
+
+Event = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure and what it says in words."""
+
+    figure: go.Figure
+    alt: str
+
+
+@dataclass(frozen=True)
+class Curve:
+    key: str
+    name: str
+    colour: str
+    dash: str
+    symbol: str
+
+
+# One panel a list: terms of one scale share it, all panels share the axis of steps.
+_CROSS_ENTROPY = (
+    Curve("synthetic_theta", "synthetic, at θ (follows the real data)", palette.BLUE, "solid", "circle"),
+    Curve("synthetic_omega", "synthetic, at ω (follows the synthetic data)", palette.VERMILION, "dash", "square"),
+    Curve("real", "real, at θ", palette.GREY, "dot", "diamond"),
+)
+_GAP = (Curve("gap", "gap, θ − ω", palette.PURPLE, "solid", "triangle-up"),)
+_REGULARISER = (Curve("regulariser", "regulariser", palette.OCHRE, "dashdot", "x"),)
+_VALID = Curve("recall@10", "fresh student, validation", palette.GREEN, "solid", "circle")
+
+
+def hover_text(title: str, limit: int = 80) -> str:
+    """A title for a Plotly hover label: Plotly reads <b>, <a>, entities and, where MathJax is loaded, $…$.
+
+    >>> hover_text("<b>$x$</b>")
+    '&#60;b&#62;&#36;x&#36;&#60;/b&#62;'
+    """
+    escaped = plain(title, limit).replace("&", "&#38;")
+    for character in "<>$%{}":
+        escaped = escaped.replace(character, f"&#{ord(character)};")
+    return escaped
+
+
+def thin(events: Sequence[Event], limit: int = MAX_POINTS) -> list[Event]:
+    """At most `limit` events, evenly spaced, the first and the last among them."""
+    if len(events) <= limit:
+        return list(events)
+    return [events[round(i * (len(events) - 1) / (limit - 1))] for i in range(limit)]
+
+
+def losses(distil: Sequence[Event], valid: Sequence[Event], steps: int | None = None) -> Chart:
+    """The terms of the distillation and the validation Recall@10 of fresh students, over one axis of steps.
+
+    distil, valid: events of those kinds. steps: where the axis ends, if it is known.
+    """
+    shown = thin(distil)
+    panels: list[tuple[str, Sequence[Curve], Sequence[Event]]] = [
+        ("Cross-entropy, nats", _CROSS_ENTROPY, shown),
+        ("Gap", _GAP, shown),
+        ("Regulariser", _REGULARISER, shown),
+        ("Recall@10, validation", (_VALID,), thin(valid)),
+    ]
+    figure = make_subplots(
+        rows=len(panels), cols=1, shared_xaxes=True, vertical_spacing=0.075, row_heights=[0.34, 0.18, 0.18, 0.30]
+    )
+    for row, (axis, curves, events) in enumerate(panels, start=1):
+        for curve in curves:
+            _draw(figure, curve, events, row)
+        figure.update_yaxes(nticks=4, row=row, col=1)
+        figure.add_annotation(
+            text=axis, xref="x domain", yref="y domain", x=0, y=1.02, xanchor="left", yanchor="bottom",
+            showarrow=False, row=row, col=1, font_size=13,
+        )  # fmt: skip
+    figure.update_xaxes(range=[0, steps] if steps else None, zeroline=False)
+    figure.update_xaxes(title_text="step", row=len(panels), col=1)
+    figure.update_yaxes(rangemode="tozero", row=len(panels), col=1)
+    figure.update_layout(
+        height=640, margin={"l": 8, "r": 8, "t": 28, "b": 8}, hovermode="x unified",
+        legend={"orientation": "h", "y": -0.1, "x": 0, "title_text": ""}, uirevision="losses",
+    )  # fmt: skip
+    return Chart(figure, _say_losses(distil, valid))
+
+
+def _draw(figure: go.Figure, curve: Curve, events: Sequence[Event], row: int) -> None:
+    found = [event for event in events if event.get(curve.key) is not None]
+    sparse = len(found) <= 40
+    figure.add_trace(
+        go.Scatter(
+            x=[event["step"] for event in found],
+            y=[event[curve.key] for event in found],
+            name=curve.name,
+            mode="lines+markers" if sparse else "lines",
+            line={"color": curve.colour, "dash": curve.dash, "width": 2},
+            marker={"symbol": curve.symbol, "size": 6, "color": curve.colour},
+            hovertemplate="%{y:.3f}",
+        ),
+        row=row,
+        col=1,
+    )
+
+
+def _say_losses(distil: Sequence[Event], valid: Sequence[Event]) -> str:
+    if not distil and not valid:
+        return "Loss curves; no step has been taken yet."
+    parts = []
+    if distil:
+        first, last = distil[0], distil[-1]
+        parts.append(f"Loss terms from step {first['step']} to step {last['step']}.")
+        for curve in (*_CROSS_ENTROPY, *_GAP, *_REGULARISER):
+            if first.get(curve.key) is not None and last.get(curve.key) is not None:
+                parts.append(f"{curve.name}: {first[curve.key]:.3f} to {last[curve.key]:.3f}.")
+    if valid:
+        best = max(valid, key=lambda event: event["recall@10"])
+        parts.append(
+            f"A fresh student's validation Recall@10: {words.score(valid[0]['recall@10'])} first, "
+            f"{words.score(valid[-1]['recall@10'])} last, best {words.score(best['recall@10'])} at step {best['step']}."
+        )
+    return " ".join(parts)
+
+
+def experts(events: Sequence[Event]) -> Chart:
+    """Validation Recall@10 of each expert by epoch, while experts train on the full log."""
+    figure = go.Figure()
+    colours = (palette.BLUE, palette.VERMILION, palette.GREEN, palette.PURPLE, palette.OCHRE, palette.GREY)
+    dashes = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+    said = []
+    scored = [event for event in events if event.get("recall@10") is not None]
+    for number in sorted({event["expert"] for event in scored}):
+        mine = [event for event in scored if event["expert"] == number]
+        figure.add_trace(
+            go.Scatter(
+                x=[event["epoch"] for event in mine],
+                y=[event["recall@10"] for event in mine],
+                name=f"expert {number + 1}",
+                mode="lines+markers",
+                line={"color": colours[number % 6], "dash": dashes[number % 6], "width": 2},
+                hovertemplate="%{y:.3f}",
+            )
+        )
+        said.append(f"expert {number + 1} is at {words.score(mine[-1]['recall@10'])} after epoch {mine[-1]['epoch']}")
+    figure.update_layout(
+        height=280, margin={"l": 8, "r": 8, "t": 28, "b": 8}, hovermode="x unified", uirevision="experts",
+        legend={"orientation": "h", "y": -0.25, "x": 0},
+    )  # fmt: skip
+    figure.update_xaxes(title_text="epoch over the full log", rangemode="tozero")
+    figure.update_yaxes(title_text="Recall@10, validation", rangemode="tozero", nticks=5)
+    return Chart(figure, f"Experts' validation Recall@10 by epoch: {'; '.join(said) or 'nothing yet'}.")

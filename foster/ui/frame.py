@@ -1,0 +1,52 @@
+"""The frame of every page: its title in the browser, the way to the other pages, and which run is looked at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from foster.ui import address
+from foster.ui.markup import show, tag
+from foster.ui.state import Prefer, Selection, label, select
+
+HERE = Path(__file__).parent
+PAGES = {"Start": "app.py", "Distil": "pages/distil.py", "Sequences": "pages/sequences.py", "Map": "pages/map.py"}
+SHOWN_RUNS = 200  # the newest; older ones open by their address
+
+
+def frame(title: str, prefer: Prefer = Prefer.FINISHED) -> Selection:
+    """Every page calls this first and shows the run that comes back."""
+    st.set_page_config(page_title=f"{title} · foster", page_icon=str(HERE / "mark.svg"), layout="wide")
+    st.html(HERE / "style.css")
+    selection = select(prefer)
+    with st.container(key="frame", horizontal=True, vertical_alignment="center", gap="small"):
+        _wordmark()
+        with st.container(key="pages", horizontal=True, width="content", gap="xxsmall"):
+            for name, page in PAGES.items():
+                st.page_link(page, label=name, query_params=address.carried())
+        st.space("stretch")
+        if selection.runs:
+            _run_picker(selection)
+    return selection
+
+
+def _wordmark() -> None:
+    dots = [tag("i") for _ in range(9)]
+    show(tag("div", tag("span", *dots, class_="mark", aria_hidden="true"), tag("span", "foster"), class_="wordmark"))
+
+
+def _run_picker(selection: Selection) -> None:
+    names = {run.id: label(run, status) for run, status in selection.runs[:SHOWN_RUNS]}
+    if selection.run is not None and selection.status is not None:
+        names.setdefault(selection.run.id, label(selection.run, selection.status))
+    address.menu(
+        "run", "Run", list(names), selection.run.id if selection.run is not None else None,
+        format_func=lambda run_id: names.get(run_id, run_id), clears=("step", "sequence", "page"),
+        label_visibility="collapsed", placeholder="Choose a run", width=340,
+    )  # fmt: skip
+
+
+def heading(title: str, lead: str = "") -> None:
+    """A page's headline and one plain sentence; both are our own words."""
+    show(tag("header", tag("h1", title), tag("p", lead, class_="lead") if lead else None, class_="page-head"))

@@ -1,0 +1,180 @@
+"""The item map as a figure: one point an item, the same item at its place in each view. No streamlit in here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from foster.ui import palette, words
+from foster.ui.charts import Chart, hover_text
+
+MAX_POINTS = 20_000
+WEBGL_FROM = 1_500  # fewer points are crisper, and need no WebGL, as SVG
+GROUPS = 7  # the largest categories get a colour and a marker each, the others share the last
+
+
+class View(StrEnum):
+    REAL = "real"
+    SYNTHETIC = "synthetic"
+    TEXT = "text"
+
+
+VIEW_TITLES = {
+    View.REAL: "Real: taken together by readers",
+    View.SYNTHETIC: "Synthetic: together in the distilled sequences",
+    View.TEXT: "Text: similar in meaning",
+}
+
+
+class Colour(StrEnum):
+    CATEGORY = "category"
+    POPULARITY = "popularity"
+    MASS = "synthetic mass"
+
+
+def sample(points: pd.DataFrame, keep: Sequence[int] = ()) -> pd.DataFrame:
+    """At most MAX_POINTS rows: those of `keep` (positions) and the most popular."""
+    if len(points) <= MAX_POINTS:
+        return points
+    wanted = points["popularity"].rank(method="first", ascending=False).to_numpy()
+    wanted[list(keep)[:MAX_POINTS]] = 0
+    return points.iloc[np.sort(np.argsort(wanted, kind="stable")[:MAX_POINTS])]
+
+
+def groups(points: pd.DataFrame) -> list[tuple[str, np.ndarray]]:
+    """Category → rows (bool mask), the largest first; beyond GROUPS they are 'other'."""
+    sizes = points["category"].value_counts()
+    largest = [str(name) for name in sizes.index if name != "other"][:GROUPS]
+    category = points["category"].astype(str).to_numpy()
+    found = [(name, category == name) for name in largest]
+    rest = ~np.isin(category, largest)
+    return [*found, ("other", rest)] if rest.any() else found
+
+
+def item_map(
+    points: pd.DataFrame, views: Sequence[View], colour: Colour, matches: np.ndarray, path: Sequence[int] = ()
+) -> Chart:
+    """One panel a view.
+
+    points: item, title, category, popularity, mass and x_*, y_* of each view, one row an item. matches: bool [rows],
+    the items a search found; they get a ring and the others fade. path: items of one synthetic sequence, in order, to
+    be joined by a line.
+    """
+    figure = make_subplots(
+        rows=1, cols=len(views), horizontal_spacing=0.03, subplot_titles=[VIEW_TITLES[view] for view in views]
+    )
+    scatter = go.Scattergl if len(points) >= WEBGL_FROM else go.Scatter
+    titles = np.array([hover_text(title) for title in points["title"]], dtype=object)
+    where = {int(item): row for row, item in enumerate(points["item"])}
+    steps = [where[item] for item in path if item in where]
+    for column, view in enumerate(views, start=1):
+        x, y = points[f"x_{view}"].to_numpy(), points[f"y_{view}"].to_numpy()
+        facts = np.stack(
+            [
+                titles,
+                np.array([hover_text(str(name), 40) for name in points["category"]], dtype=object),
+                points["popularity"].to_numpy(dtype=object),
+                points["mass"].round(2).to_numpy(dtype=object),
+            ],
+            axis=1,
+        )
+        first = column == 1
+        for marker, rows, name in _layers(points, colour, first and len(views) >= 1):
+            figure.add_trace(
+                scatter(
+                    x=x[rows], y=y[rows], mode="markers", name=hover_text(name, 24), legendgroup=name,
+                    showlegend=first and colour is Colour.CATEGORY, customdata=facts[rows],
+                    hovertemplate=(
+                        "%{customdata[0]}<br>%{customdata[1]} · %{customdata[2]} events · "
+                        "synthetic mass %{customdata[3]}<extra></extra>"
+                    ),
+                    marker=marker, opacity=0.25 if matches.any() else 0.85,
+                ),
+                row=1, col=column,
+            )  # fmt: skip
+        if steps:
+            _path(figure, x[steps], y[steps], titles[steps], column)
+        if matches.any():
+            figure.add_trace(
+                scatter(
+                    x=x[matches], y=y[matches], mode="markers", name="found", showlegend=False,
+                    customdata=facts[matches], hovertemplate="%{customdata[0]}<br>%{customdata[1]}<extra></extra>",
+                    marker={"size": 13, "symbol": "circle", "color": palette.VERMILION,
+                            "line": {"width": 2, "color": "#FFFFFF"}},
+                ),
+                row=1, col=column,
+            )  # fmt: skip
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False)
+    figure.update_layout(
+        height=560, margin={"l": 0, "r": 0, "t": 36, "b": 0}, hoverlabel={"align": "left"}, dragmode="pan",
+        legend={"orientation": "h", "y": -0.02, "yanchor": "top", "x": 0, "itemsizing": "constant"},
+        uirevision=f"map-{'-'.join(views)}",
+    )  # fmt: skip
+    return Chart(figure, _say(points, views, colour, matches, len(steps)))
+
+
+def _layers(points: pd.DataFrame, colour: Colour, scale: bool) -> list[tuple[dict, np.ndarray, str]]:
+    """(marker, rows, name) of each trace."""
+    size = np.clip(4 + 1.6 * np.log1p(points["popularity"].to_numpy(dtype=float)), 4, 14)
+    if colour is Colour.CATEGORY:
+        return [
+            (
+                {
+                    "color": palette.CATEGORY_COLOURS[-1 if name == "other" else number],
+                    "symbol": palette.CATEGORY_SYMBOLS[-1 if name == "other" else number],
+                    "size": size[rows],
+                },
+                rows,
+                name,
+            )
+            for number, (name, rows) in enumerate(groups(points))
+        ]
+    amount = points["popularity" if colour is Colour.POPULARITY else "mass"].to_numpy(dtype=float)
+    unit = "training events" if colour is Colour.POPULARITY else "synthetic mass"
+    top = float(amount.max(initial=0.0))
+    ticks = [v for v in (0, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 100_000) if v <= top]
+    marker = {
+        "color": np.log1p(amount),
+        "colorscale": palette.SEQUENTIAL,
+        "size": size,
+        "line": {"width": 0.5, "color": palette.GREY},
+        "showscale": scale,
+        "colorbar": {
+            "title": {"text": unit, "side": "right"}, "thickness": 10, "len": 0.7, "outlinewidth": 0,
+            "tickvals": [float(np.log1p(v)) for v in ticks], "ticktext": [f"{v:g}" for v in ticks],
+        },
+    }  # fmt: skip
+    return [(marker, np.ones(len(points), dtype=bool), unit)]
+
+
+def _path(figure: go.Figure, x: np.ndarray, y: np.ndarray, titles: np.ndarray, column: int) -> None:
+    figure.add_trace(
+        go.Scatter(
+            x=x, y=y, mode="lines+markers", name="the open sequence", showlegend=False,
+            line={"color": palette.VERMILION, "width": 1.5},
+            marker={"size": 9, "symbol": "circle-open", "color": palette.VERMILION, "line": {"width": 2}},
+            customdata=titles, hovertemplate="%{customdata}<extra></extra>",
+        ),
+        row=1, col=column,
+    )  # fmt: skip
+
+
+def _say(points: pd.DataFrame, views: Sequence[View], colour: Colour, matches: np.ndarray, steps: int) -> str:
+    said = [f"{words.plural(len(points), 'item')} as points, {' and '.join(VIEW_TITLES[view] for view in views)}."]
+    if colour is Colour.CATEGORY:
+        counts = ", ".join(f"{name} {int(rows.sum())}" for name, rows in groups(points))
+        said.append(f"Colour and marker by category: {counts}.")
+    else:
+        said.append(f"Colour by {colour.value}, dark is little and yellow is much.")
+    if matches.any():
+        said.append(f"{words.plural(int(matches.sum()), 'item')} found are ringed and listed below.")
+    if steps:
+        said.append(f"A line joins the {steps} items of the open sequence.")
+    said.append("The table below lists the same items.")
+    return " ".join(said)

@@ -1,0 +1,86 @@
+"""Which run a page shows: a typed value read from the URL and the disk, never kept in the session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from foster.errors import UserError
+from foster.runs import Run, RunState, RunStatus, RunStore, default_root
+from foster.ui import address, words
+
+
+class Prefer(StrEnum):
+    """What a page shows when the URL names no run."""
+
+    FINISHED = "finished"  # the shipped demo run, else the newest finished one, else the newest
+    ACTIVE = "active"  # the run that is being worked on, else none
+
+
+@dataclass(frozen=True)
+class Selection:
+    """runs: what the store holds, newest first, with the statuses seen in one look. unknown: a run id that the URL
+    asks for and the store does not have. problem: why the store cannot be read at all."""
+
+    store: RunStore
+    runs: tuple[tuple[Run, RunStatus], ...]
+    run: Run | None
+    status: RunStatus | None
+    unknown: str | None = None
+    problem: str | None = None
+
+    @property
+    def demo(self) -> Run | None:
+        return _demo(self.runs)
+
+    @property
+    def active(self) -> tuple[tuple[Run, RunStatus], ...]:
+        """Runs that are running or queued, in the order they are worked on."""
+        found = [(run, status) for run, status in self.runs if not status.is_terminal]
+        return tuple(sorted(found, key=lambda each: (each[1].state is RunState.QUEUED, each[1].created)))
+
+
+def select(prefer: Prefer, store: RunStore | None = None) -> Selection:
+    """The URL's run, else the preferred one."""
+    store = store or RunStore(default_root())
+    try:
+        runs = tuple(store.survey()[0])
+    except UserError as error:
+        return Selection(store, (), None, None, problem=str(error))
+    asked = address.asked("run")
+    if asked is None:
+        run, status = _preferred(runs, prefer) or (None, None)
+        return Selection(store, runs, run, status)
+    for run, status in runs:
+        if run.id == asked:
+            return Selection(store, runs, run, status)
+    return Selection(store, runs, None, None, unknown=asked)
+
+
+def _preferred(runs: tuple[tuple[Run, RunStatus], ...], prefer: Prefer) -> tuple[Run, RunStatus] | None:
+    if prefer is Prefer.ACTIVE:
+        active = [each for each in runs if not each[1].is_terminal]
+        return min(active, key=lambda each: (each[1].state is RunState.QUEUED, each[1].created), default=None)
+    demo = _demo(runs)
+    finished = [each for each in runs if each[1].state is RunState.DONE]
+    shown = [each for each in runs if each[0] == demo] or finished or list(runs)
+    return shown[0] if shown else None
+
+
+def _demo(runs: tuple[tuple[Run, RunStatus], ...]) -> Run | None:
+    return next((run for run, status in runs if run.read_only and status.state is RunState.DONE), None)
+
+
+def data_name(source: str) -> str:
+    """What a person calls the data: no page shows a path of the server."""
+    return "sample books" if source == "sample" else Path(source).name or "data"
+
+
+def label(run: Run, status: RunStatus) -> str:
+    """A run in one line of plain text."""
+    spec = run.spec
+    asked = f"{data_name(spec.data)}, {spec.sequences} × {spec.length}, λ {spec.regularisation:g}"
+    if run.read_only:
+        return f"Demo: {asked}"
+    return f"{asked} · {'paused' if status.paused else status.state} · {words.moment(status.created)}"

@@ -1,0 +1,2 @@
+from foster.ui import frame
+frame("sequences")

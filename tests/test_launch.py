@@ -1,0 +1,351 @@
+"""The queue and its workers, with an experiment that takes no time (`fake_foster`) in real processes."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from fake_foster import COMMAND, environment, execute
+
+from foster import launch as queue
+from foster.errors import UserError
+from foster.launch import drain, ensure_drain, follow, launch, resume, work
+from foster.run_files import FileLock, is_held
+from foster.runs import Run, RunState, RunStore, RunWriter
+from foster.spec import RunSpec
+
+DIES_AT_ONCE = (sys.executable, "-c", "import sys; print('cannot import torch', file=sys.stderr); sys.exit(7)")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[RunStore]:
+    store = RunStore(tmp_path / "runs", bundled=None)
+    yield store
+    for run, status in store.survey()[0]:  # nothing a failed test started outlives it
+        if not status.is_terminal:
+            run.request_stop()
+    _until(lambda: not is_held(store.root / queue.QUEUE_LOCK))
+
+
+def spec(steps: int, encoder: str = "minilm") -> RunSpec:
+    return RunSpec(steps=steps, encoder=encoder)
+
+
+# --- one worker, in this process
+
+
+def test_work_runs_to_done(store: RunStore) -> None:
+    run = store.create(spec(4))
+    seen = []
+
+    def watched(spec: RunSpec, writer: RunWriter, cache: Path) -> object:
+        status = run.status()
+        seen.append((status.state, status.pid, status.started is not None, cache))
+        return execute(spec, writer, cache)
+
+    work(store.root, run.id, watched)
+    assert seen == [(RunState.RUNNING, os.getpid(), True, store.cache)]
+    status = run.status()
+    assert (status.state, status.fraction, status.error, status.pid) == (RunState.DONE, 1.0, None, None)
+    assert run.report() is not None
+    assert not is_held(run.path / "lock")
+
+
+@pytest.mark.parametrize(
+    ("encoder", "message", "in_log"),
+    [
+        ("user-error", "the catalogue is empty; give one item", ""),
+        ("crash", "RuntimeError: the engine broke; the run's log has the details", "Traceback"),
+        (
+            "full-disk",
+            "OSError: [Errno 28] No space left on device: '/somewhere'; the run's log has the details",
+            "Trace",
+        ),
+    ],
+)
+def test_a_failure_is_one_line(store: RunStore, encoder: str, message: str, in_log: str) -> None:
+    run = store.create(spec(1, encoder))
+    work(store.root, run.id, execute)
+    status = run.status()
+    assert (status.state, status.error) == (RunState.FAILED, message)
+    assert in_log in run.log()
+
+
+def test_work_leaves_a_run_alone_that_was_stopped_or_is_held(store: RunStore) -> None:
+    run = store.create(spec(1))
+    with RunWriter(run.path), pytest.raises(UserError, match="another process"):
+        work(store.root, run.id, execute)
+    run.request_stop()
+    work(store.root, run.id, execute)
+    assert run.status().state is RunState.STOPPED
+    assert not (store.root / "trace").exists()
+
+
+def test_a_stop_that_came_before_the_first_step_is_honoured(store: RunStore) -> None:
+    run = store.create(spec(1))
+    (run.path / "stop").touch()
+    work(store.root, run.id, execute)
+    assert run.status().state is RunState.STOPPED
+    assert not (store.root / "trace").exists()
+
+
+# --- the queue
+
+
+def test_launched_runs_are_worked_one_at_a_time_oldest_first(store: RunStore) -> None:
+    runs = [launch(store, spec(2), COMMAND) for _ in range(3)]
+    states = [follow(run, command=COMMAND, poll_s=0.02).state for run in runs]
+    assert states == [RunState.DONE] * 3
+    expected = [f"{what} {run.id}" for run in runs for what in ("begin", "end")]
+    assert _trace(store) == expected
+
+
+def test_concurrent_launches_lose_no_run_and_work_one_at_a_time(store: RunStore) -> None:
+    code = (
+        "import sys; from pathlib import Path; from foster.launch import launch; from foster.runs import RunStore;"
+        "from foster.spec import RunSpec; store = RunStore(Path(sys.argv[1]), bundled=None);"
+        "[launch(store, RunSpec(steps=0), sys.argv[2:]) for _ in range(2)]"
+    )
+    launchers = [
+        subprocess.Popen([sys.executable, "-c", code, str(store.root), *COMMAND], env=environment()) for _ in range(3)
+    ]
+    assert [launcher.wait(30) for launcher in launchers] == [0] * 3
+    _until(lambda: all(run.status().state is RunState.DONE for run in store.list()), seconds=30)
+    trace = _trace(store)
+    assert len(trace) == 12
+    for begin, end in zip(trace[::2], trace[1::2], strict=True):  # never two at once, none twice
+        assert (begin.split()[0], end.split()[0]) == ("begin", "end")
+        assert begin.split()[1] == end.split()[1]
+    assert len({line.split()[1] for line in trace}) == 6
+
+
+def test_a_run_that_comes_while_the_drain_is_leaving_is_not_lost(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worst moment: the drain saw an empty queue, still holds the lock, and the launch relies on that."""
+    late: list[Run] = []
+
+    class LeavingLock(FileLock):
+        def release(self) -> None:
+            if not late:
+                late.append(store.create(spec(0)))
+                assert not ensure_drain(store.root, COMMAND)
+            super().release()
+
+    monkeypatch.setattr(queue, "FileLock", LeavingLock)
+    first = store.create(spec(0))
+    drain(store.root, COMMAND)
+    assert [run.status().state for run in (first, *late)] == [RunState.DONE] * 2
+
+
+def test_launches_right_at_the_end_of_a_drain_are_not_lost(store: RunStore) -> None:
+    for _ in range(4):
+        assert follow(launch(store, spec(0), COMMAND), command=COMMAND, poll_s=0.001).state is RunState.DONE
+
+
+def test_a_drain_leaves_when_another_holds_the_queue(store: RunStore) -> None:
+    run = store.create(spec(0))
+    lock = FileLock(store.root / queue.QUEUE_LOCK)
+    assert lock.acquire(0)
+    drain(store.root, COMMAND)
+    lock.release()
+    assert run.status().state is RunState.QUEUED
+
+
+def test_a_worker_that_cannot_start_fails_its_run_and_the_queue_goes_on(store: RunStore) -> None:
+    runs = [store.create(spec(0)) for _ in range(2)]
+    drain(store.root, DIES_AT_ONCE)
+    for run in runs:
+        status = run.status()
+        assert status.state is RunState.FAILED
+        assert status.error == "the worker ended with exit code 7 before it began; see the run's log"
+        assert "cannot import torch" in run.log()
+
+
+def test_a_drain_that_cannot_start_is_told_and_not_waited_for(store: RunStore) -> None:
+    run = launch(store, spec(0), DIES_AT_ONCE)
+    with pytest.raises(UserError, match=r"no worker starts; .*drain\.log"):
+        follow(run, command=DIES_AT_ONCE, poll_s=0.01, patience_s=0.2)
+    assert "cannot import torch" in (store.root / queue.DRAIN_LOG).read_text()
+
+
+def test_following_brings_a_dead_drain_back(store: RunStore) -> None:
+    run = store.create(spec(0))
+    assert follow(run, command=COMMAND, poll_s=0.02, patience_s=1.0).state is RunState.DONE
+
+
+def test_damaged_runs_do_not_hold_up_the_queue(store: RunStore) -> None:
+    damaged = store.create(spec(0))
+    (damaged.path / "status.json").write_text("{")
+    run = store.create(spec(0))
+    drain(store.root, COMMAND)
+    assert run.status().state is RunState.DONE
+
+
+def test_the_worker_of_a_killed_drain_is_waited_for(store: RunStore) -> None:
+    first = launch(store, spec(40), COMMAND)
+    _until(lambda: first.status().state is RunState.RUNNING and bool(first.events("distil")))
+    os.kill(_parent(store), signal.SIGKILL)
+    second = launch(store, spec(0), COMMAND)
+    assert follow(second, command=COMMAND, poll_s=0.02).state is RunState.DONE
+    assert _trace(store) == [f"{what} {run.id}" for run in (first, second) for what in ("begin", "end")]
+
+
+def test_a_worker_outlives_whoever_launched_it(store: RunStore) -> None:
+    code = (
+        "import sys, os, signal; from pathlib import Path; from foster.launch import launch;"
+        "from foster.runs import RunStore; from foster.spec import RunSpec;"
+        "print(launch(RunStore(Path(sys.argv[1]), bundled=None), RunSpec(steps=10), sys.argv[2:]).id, flush=True);"
+        "os.killpg(os.getpgid(0), signal.SIGINT); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    launcher = subprocess.run(
+        [sys.executable, "-c", code, str(store.root), *COMMAND],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert launcher.returncode < 0
+    run = store.get(launcher.stdout.strip())
+    assert follow(run, command=COMMAND, poll_s=0.02).state is RunState.DONE
+
+
+# --- stop, pause, resume, kill
+
+
+def test_stop_and_resume_end_like_an_uninterrupted_run(store: RunStore) -> None:
+    run = launch(store, spec(30), COMMAND)
+    _until(lambda: len(run.events("distil")) > 6)
+    run.request_stop()
+    assert follow(run, poll_s=0.02).state is RunState.STOPPED
+    assert run.report() is None
+    resume(store, run.id, COMMAND)
+    assert follow(run, poll_s=0.02).state is RunState.DONE
+    assert _total(run) == _expected(30)
+    assert [event["step"] for event in run.events("distil")] == list(range(1, 31))
+
+
+def test_pause_holds_the_run_and_resume_lets_it_go_on(store: RunStore) -> None:
+    run = launch(store, spec(30), COMMAND)
+    _until(lambda: bool(run.events("distil")))
+    run.request_pause()
+    _until(lambda: run.status().paused)
+    count = len(run.events("distil"))
+    time.sleep(0.2)
+    assert len(run.events("distil")) == count
+    resume(store, run.id, COMMAND)
+    assert follow(run, poll_s=0.02).state is RunState.DONE
+    assert _total(run) == _expected(30)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_kill_at_any_moment_leaves_a_readable_run_that_resumes(store: RunStore, seed: int) -> None:
+    moments = random.Random(seed)
+    run = launch(store, spec(20), COMMAND)
+    for _ in range(2):
+        _until(lambda: run.status().pid is not None)
+        time.sleep(moments.uniform(0, 0.25))
+        status = run.status()
+        if status.pid is not None:
+            os.kill(status.pid, signal.SIGKILL)
+        _until(lambda: run.status().is_terminal)
+        assert store.problems() == {}
+        assert all("step" in event for event in run.events("distil"))
+        run.sequences()
+        if run.status().state is RunState.DONE:  # it was faster
+            break
+        assert run.status().state is RunState.LOST
+        resume(store, run.id, COMMAND)
+    assert follow(run, poll_s=0.02).state is RunState.DONE
+    assert _total(run) == _expected(20)
+    assert [event["step"] for event in run.events("distil")] == list(range(1, 21))
+
+
+def test_a_killed_worker_is_explained_in_the_log_and_the_queue_goes_on(store: RunStore) -> None:
+    first, second = launch(store, spec(200), COMMAND), launch(store, spec(0), COMMAND)
+    _until(lambda: first.status().pid is not None)
+    pid = first.status().pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    assert follow(second, poll_s=0.02).state is RunState.DONE
+    assert first.status().state is RunState.LOST
+    assert "the worker ended with signal 9" in first.log()
+
+
+def test_a_failed_run_can_be_resumed_and_its_error_goes(store: RunStore) -> None:
+    run = store.create(spec(3))
+    with RunWriter(run.path) as writer:
+        writer.finish(RunState.FAILED, error="no more memory")
+    resume(store, run.id, COMMAND)
+    status = follow(run, poll_s=0.02)
+    assert (status.state, status.error) == (RunState.DONE, None)
+
+
+def test_resume_refuses_what_makes_no_sense(store: RunStore, tmp_path: Path) -> None:
+    run = store.create(spec(0))
+    with RunWriter(run.path) as writer:
+        writer.status(state=RunState.RUNNING)
+        with pytest.raises(UserError, match="running and not paused"):
+            resume(store, run.id, COMMAND)
+        writer.finish(RunState.DONE)
+    with pytest.raises(UserError, match="it is done"):
+        resume(store, run.id, COMMAND)
+    shipped = RunStore(tmp_path / "empty", bundled=store.root)
+    with pytest.raises(UserError, match="read-only"):
+        resume(shipped, run.id, COMMAND)
+
+
+def test_many_resumes_of_one_run_start_it_once(store: RunStore) -> None:
+    run = store.create(spec(5))
+    run.request_stop()
+    errors: list[UserError] = []
+
+    def again() -> None:
+        try:
+            resume(store, run.id, COMMAND)
+        except UserError as error:  # it may already run, and then resuming makes no sense
+            errors.append(error)
+
+    threads = [threading.Thread(target=again) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert follow(run, poll_s=0.02).state is RunState.DONE
+    _until(lambda: not is_held(store.root / queue.QUEUE_LOCK))
+    assert _trace(store) == [f"begin {run.id}", f"end {run.id}"]
+    assert len(errors) < 4
+
+
+def _until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+
+
+def _trace(store: RunStore) -> list[str]:
+    return [line.rsplit(" ", 1)[0] for line in (store.root / "trace").read_text().splitlines()]
+
+
+def _total(run: Run) -> object:
+    report = run.report()
+    assert report is not None
+    return report["total"]
+
+
+def _expected(steps: int) -> int:
+    return sum(step * step for step in range(steps))
+
+
+def _parent(store: RunStore) -> int:
+    """The drain's process: the parent of the worker that began last."""
+    return int((store.root / "trace").read_text().split()[-1])
