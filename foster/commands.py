@@ -146,7 +146,7 @@ def _spec(arguments: Namespace) -> RunSpec:
     data, encoder = arguments.data, arguments.encoder
     if data != "sample" and data.strip():
         data = os.path.abspath(os.path.expanduser(data))
-    if os.sep in encoder and os.path.isdir(os.path.expanduser(encoder)):
+    if encoder != "minilm" and os.path.isdir(os.path.expanduser(encoder)):
         encoder = os.path.abspath(os.path.expanduser(encoder))
     return RunSpec(
         data=data,

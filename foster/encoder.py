@@ -144,7 +144,9 @@ def load_embeddings(path: Path, n_items: int) -> Tensor:
     except (OSError, KeyError, SafetensorError) as error:
         raise UserError(f"{path.name} holds no readable embeddings ({error}); delete it and run again") from None
     if table.ndim != 2 or table.shape[0] != n_items:
-        raise UserError(f"{path.name} holds {tuple(table.shape)} embeddings for {n_items} items; delete it and run again")
+        raise UserError(
+            f"{path.name} holds {tuple(table.shape)} embeddings for {n_items} items; delete it and run again"
+        )
     return table
 
 

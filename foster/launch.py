@@ -179,6 +179,7 @@ def _run_worker(run: Run, root: Path, command: Sequence[str]) -> bool:
     What the interpreter and its libraries say goes to the run's own log.
     """
     try:
+        before = run.status()
         with writing(run.path / "log.txt"), (run.path / "log.txt").open("ab") as log:
             code = _start([*command, "_work", run.id, "--runs", str(root)], root, log).wait()
             if code == 0:
@@ -186,12 +187,12 @@ def _run_worker(run: Run, root: Path, command: Sequence[str]) -> bool:
             reason = f"signal {-code} ({signal.strsignal(-code)})" if code < 0 else f"exit code {code}"
             log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} the worker ended with {reason}\n".encode())
         with RunWriter(run.path) as writer:
-            if writer.current.state is RunState.QUEUED:
-                writer.finish(
-                    RunState.FAILED, error=f"the worker ended with {reason} before it began; see the run's log"
-                )
-    except UserError as error:
-        print(error, file=sys.stderr, flush=True)  # the drain's log
+            # Untouched: it never began. Queued but touched: it began, was killed, and was resumed by a person already.
+            if writer.current == before:
+                error = f"the worker ended with {reason} before it began; see the run's log"
+                writer.finish(RunState.FAILED, error=error)
+    except UserError as problem:
+        print(problem, file=sys.stderr, flush=True)  # the drain's log
         return False
     return True
 

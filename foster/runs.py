@@ -63,7 +63,7 @@ class Run:
         if status.state is RunState.RUNNING and not is_held(self.path / "lock"):
             status = self._written_status()  # it may have ended between the two looks
             if status.state is RunState.RUNNING:
-                error = "the worker ended without a word (killed, or the machine went down); resume the run"
+                error = "the worker ended without a word (killed, no memory, disk full, or power lost); resume the run"
                 return dataclasses.replace(status, state=RunState.LOST, paused=False, eta_s=None, error=error)
         return status
 

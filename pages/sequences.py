@@ -1,2 +1,15 @@
-from foster.ui import frame
-frame("sequences")
+"""Sequences: what did it learn? Every synthetic sequence as a row of titles, at any step of the distillation."""
+
+from foster.ui import frame, reading
+from foster.ui.frame import heading
+from foster.ui.states import banner, need_run
+
+selection = frame("Sequences")
+heading(
+    "What the sequences say",
+    "Each row is one synthetic sequence. A position is not one item but a distribution over all of them; the card "
+    "shows its likeliest title, how sure it is, and what a student is taught to recommend next.",
+)
+run, status = need_run(selection)
+banner(selection.store, run, status, "What it has so far is shown below." if run.snapshots() else "")
+reading.sequences(run, status)

@@ -1,4 +1,4 @@
-"""Simulated readers for the sample catalogue: reads items.csv, writes interactions.csv, byte for byte the same each time.
+"""Simulated readers for the sample catalogue: items.csv in, interactions.csv out, the same bytes each time.
 
     python sample_data/simulate.py            # write interactions.csv
     python sample_data/simulate.py --check    # exit 1 unless interactions.csv is exactly what this program writes
@@ -34,7 +34,7 @@ from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -43,11 +43,14 @@ READERS = 3_000
 FEWEST, MOST = 5, 60  # books a reader; the smaller of two uniform draws, so the mean is near 23
 FIRST_DAY, START_DAYS, SPAN_DAYS = 19_723, 180, 480  # days since 1970-01-01 (2024-01-01); a reading life of 480 days
 
-REASONS = {"continue": 34, "theme": 30, "author": 10, "taste": 19, "noise": 7}  # percent
-STOP_AUTHOR = 12  # percent: how often a reader is done with an author after a book
+REASONS = {"continue": 46, "theme": 26, "author": 10, "taste": 12, "noise": 6}  # percent
+STOP_AUTHOR = 10  # percent: how often a reader is done with an author after a book
 UNDER_WAY = 4  # authors at once; the oldest is forgotten
 RECENT = (4, 4, 3, 3, 2)  # weights of the last books as starting points of a link, latest first
 LINKS = (6, 3)  # weights of the links of a subject or an author
+TURNS = (4, 4, 3, 1)  # weights of the authors under way: the one just read is the least likely to be next
+LIKED = 3  # extra weight of a book for each favourite subject it shares, three at most
+FAME = (2, 600, 16)  # fame of the author of rank r is a + b // (r + c): 39, 37, 35 … 3
 THEME_BOOKS = 7  # a subject of at least so many books has links
 DRIFT = 6  # percent: how often the home genre moves after a book
 KEEP_SERIES = 75  # percent: how often going on with an author means going on with the series in hand
@@ -106,7 +109,7 @@ class Book:
     author: int
     genre: str
     era: int
-    subjects: frozenset[str]
+    subjects: tuple[str, ...]
     series: str
     number: int
 
@@ -124,6 +127,10 @@ class World:
     author_links: list[list[int]] = field(default_factory=list)
     theme_links: dict[str, list[str]] = field(default_factory=dict)
 
+    def theme(self, book: Book) -> str | None:
+        """The first of a book's subjects that enough books share to have links."""
+        return next((subject for subject in book.subjects if subject in self.by_theme), None)
+
 
 def read_books(path: Path) -> list[Book]:
     """The catalogue in file order; authors are numbered by first appearance."""
@@ -138,7 +145,7 @@ def read_books(path: Path) -> list[Book]:
                     author=authors.setdefault(row["author"], len(authors)),
                     genre=row["genre"],
                     era=bisect_right(ERAS, int(row["year"])),
-                    subjects=frozenset(row["subjects"].split("; ")),
+                    subjects=tuple(row["subjects"].split("; ")),
                     series=series,
                     number=int(number or 0),
                 )
@@ -155,21 +162,21 @@ def build_world(books: list[Book], dice: Dice) -> World:
     for i, book in enumerate(books):
         by_author[book.author].append(i)
         by_genre[book.genre].append(i)
-        for subject in sorted(book.subjects):
+        for subject in book.subjects:
             by_subject[subject].append(i)
         if book.series:
             volumes[book.series].append(i)
     before = [-1] * len(books)
     for shelf in volumes.values():
         shelf.sort(key=lambda i: books[i].number)
-        for earlier, later in zip(shelf, shelf[1:], strict=False):
+        for earlier, later in pairwise(shelf):
             before[later] = earlier
     by_theme = {subject: shelf for subject, shelf in sorted(by_subject.items()) if len(shelf) >= THEME_BOOKS}
     world = World(books, by_author, dict(by_genre), before, by_theme)
 
     author_fame = [0] * len(by_author)
     for rank, author in enumerate(dice.shuffled(len(by_author))):
-        author_fame[author] = 2 + 400 // (rank + 8)  # 52, 46, 42 … 3
+        author_fame[author] = FAME[0] + FAME[1] // (rank + FAME[2])
     world.fame = [author_fame[book.author] * (1 + dice.below(4)) for book in books]
     world.author_links = [
         _draw_links(world, shelf, by_author, [author_fame[books[other[0]].author] for other in by_author], dice)
@@ -219,7 +226,7 @@ class Reader:
 
     def _like(self, book: int) -> None:
         """Make a book's subjects favourites; the six latest count."""
-        self.subjects = [*self.subjects, *sorted(self.world.books[book].subjects)][-6:]
+        self.subjects = [*self.subjects, *self.world.books[book].subjects][-6:]
 
     def take(self) -> int:
         """Choose, note and return the next book."""
@@ -241,9 +248,9 @@ class Reader:
         self.read.add(book)
         author = self.world.books[book].author
         if reason != "noise":
-            self.under_way = [*(a for a in self.under_way if a != author), author][-UNDER_WAY:]
-            if self.dice.percent(STOP_AUTHOR):
-                self.under_way.pop()
+            stops = self.dice.percent(STOP_AUTHOR) or not self._open(self.world.by_author[author])
+            others = [other for other in self.under_way if other != author]
+            self.under_way = others if stops else [*others, author][-UNDER_WAY:]
             if self.dice.percent(30):
                 self._like(book)
         if self.dice.percent(DRIFT):
@@ -267,7 +274,7 @@ class Reader:
     def _continue(self) -> int | None:
         if not self.under_way:
             return None
-        return self._next_of(self.under_way[self.dice.below(len(self.under_way))])
+        return self._next_of(self.under_way[self.dice.index(TURNS[: len(self.under_way)])])
 
     def _recent(self) -> Book | None:
         latest = self.history[::-1][: len(RECENT)]
@@ -281,10 +288,9 @@ class Reader:
 
     def _by_theme_link(self) -> int | None:
         source = self._recent()
-        themes = sorted(source.subjects & self.world.by_theme.keys()) if source else []
-        if not themes:
+        theme = self.world.theme(source) if source else None
+        if theme is None:
             return None
-        theme = themes[self.dice.below(len(themes))]
         choice = self._open(self.world.by_theme[self.world.theme_links[theme][self.dice.index(LINKS)]])
         return self._suiting(choice) if choice else None
 
@@ -301,10 +307,8 @@ class Reader:
         for i in choice:
             book = self.world.books[i]
             liked = sum(subject in book.subjects for subject in self.subjects)
-            suits = (
-                (1 + 3 * min(liked, 3)) * (4 - min(abs(book.era - self.era), 3)) * (2 if book.genre == self.home else 1)
-            )
-            weights.append(self.world.fame[i] * suits)
+            suits = (1 + LIKED * min(liked, 3)) * (4 - min(abs(book.era - self.era), 3))
+            weights.append(self.world.fame[i] * suits * (2 if book.genre == self.home else 1))
         return choice[self.dice.index(weights)]
 
     def _by_fame(self) -> int:

@@ -170,6 +170,22 @@ def test_a_worker_that_cannot_start_fails_its_run_and_the_queue_goes_on(store: R
         assert "cannot import torch" in run.log()
 
 
+def test_a_run_resumed_before_the_drain_saw_its_worker_die_is_worked_again(store: RunStore) -> None:
+    code = (
+        "import sys; from pathlib import Path; from foster.launch import work; from foster.runs import *\n"
+        "_, run_id, _, root = sys.argv[1:]; folder = Path(root) / run_id\n"
+        "if not (folder / 'log.txt').read_text():\n"
+        "    with RunWriter(folder) as writer:\n"
+        "        writer.status(state=RunState.RUNNING); writer.finish(RunState.QUEUED)\n"
+        "    sys.exit(9)\n"
+        "work(Path(root), run_id, lambda spec, run, cache: None)"
+    )
+    run = store.create(spec(0))
+    drain(store.root, (sys.executable, "-c", code))
+    assert run.status().state is RunState.DONE
+    assert "the worker ended with exit code 9" in run.log()
+
+
 def test_a_drain_that_cannot_start_is_told_and_not_waited_for(store: RunStore) -> None:
     run = launch(store, spec(0), DIES_AT_ONCE)
     with pytest.raises(UserError, match=r"no worker starts; .*drain\.log"):
@@ -194,6 +210,7 @@ def test_the_worker_of_a_killed_drain_is_waited_for(store: RunStore) -> None:
     first = launch(store, spec(40), COMMAND)
     _until(lambda: first.status().state is RunState.RUNNING and bool(first.events("distil")))
     os.kill(_parent(store), signal.SIGKILL)
+    _until(lambda: not is_held(store.root / queue.QUEUE_LOCK))
     second = launch(store, spec(0), COMMAND)
     assert follow(second, command=COMMAND, poll_s=0.02).state is RunState.DONE
     assert _trace(store) == [f"{what} {run.id}" for run in (first, second) for what in ("begin", "end")]

@@ -32,7 +32,7 @@ def put(**values: object) -> None:
 
 def carried(**changes: object) -> dict[str, str]:
     """All of the URL's parameters with `changes`, for a link to another page."""
-    merged = {**st.query_params.to_dict(), **{name: value for name, value in changes.items()}}
+    merged = {**st.query_params.to_dict(), **changes}
     return {name: str(value) for name, value in merged.items() if value not in (None, "")}
 
 
@@ -78,10 +78,8 @@ def menu(
     clears: names that leave the URL when the choice changes.
     """
     value = next((option for option in options if str(option) == asked(name)), default)
-    st.selectbox(
-        label, options, format_func=format_func, filter_mode="contains",
-        **({"index": None} if default is None else {}), **_controlled(name, value, default, clears), **looks,
-    )  # fmt: skip
+    looks = {"filter_mode": "contains", **looks, **({"index": None} if default is None else {})}
+    st.selectbox(label, options, format_func=format_func, **_controlled(name, value, default, clears), **looks)
     return value
 
 

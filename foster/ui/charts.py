@@ -88,16 +88,28 @@ def losses(distil: Sequence[Event], valid: Sequence[Event], steps: int | None = 
             _draw(figure, curve, events, row)
         figure.update_yaxes(nticks=4, row=row, col=1)
         figure.add_annotation(
-            text=axis, xref="x domain", yref="y domain", x=0, y=1.02, xanchor="left", yanchor="bottom",
-            showarrow=False, row=row, col=1, font_size=13,
-        )  # fmt: skip
-    figure.update_xaxes(range=[0, steps] if steps else None, zeroline=False)
+            text=axis,
+            xref="x domain",
+            yref="y domain",
+            x=0,
+            y=1.02,
+            xanchor="left",
+            yanchor="bottom",
+            showarrow=False,
+            row=row,
+            col=1,
+            font_size=13,
+        )
+    figure.update_xaxes(range=[0, 1.015 * steps] if steps else None, zeroline=False)
     figure.update_xaxes(title_text="step", row=len(panels), col=1)
     figure.update_yaxes(rangemode="tozero", row=len(panels), col=1)
     figure.update_layout(
-        height=640, margin={"l": 8, "r": 8, "t": 28, "b": 8}, hovermode="x unified",
-        legend={"orientation": "h", "y": -0.1, "x": 0, "title_text": ""}, uirevision="losses",
-    )  # fmt: skip
+        height=640,
+        margin={"l": 8, "r": 8, "t": 28, "b": 8},
+        hovermode="x unified",
+        legend={"orientation": "h", "y": -0.1, "x": 0, "title_text": ""},
+        uirevision="losses",
+    )
     return Chart(figure, _say_losses(distil, valid))
 
 
@@ -159,9 +171,12 @@ def experts(events: Sequence[Event]) -> Chart:
         )
         said.append(f"expert {number + 1} is at {words.score(mine[-1]['recall@10'])} after epoch {mine[-1]['epoch']}")
     figure.update_layout(
-        height=280, margin={"l": 8, "r": 8, "t": 28, "b": 8}, hovermode="x unified", uirevision="experts",
+        height=280,
+        margin={"l": 8, "r": 8, "t": 28, "b": 8},
+        hovermode="x unified",
+        uirevision="experts",
         legend={"orientation": "h", "y": -0.25, "x": 0},
-    )  # fmt: skip
+    )
     figure.update_xaxes(title_text="epoch over the full log", rangemode="tozero")
     figure.update_yaxes(title_text="Recall@10, validation", rangemode="tozero", nticks=5)
     return Chart(figure, f"Experts' validation Recall@10 by epoch: {'; '.join(said) or 'nothing yet'}.")

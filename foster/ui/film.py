@@ -11,11 +11,13 @@ from dataclasses import dataclass
 
 from foster.ui import words
 from foster.ui.markup import Markup, plain, tag
-from foster.ui.titles import Row
+from foster.ui.titles import Option, Place, Row
 
-SEQUENCES, POSITIONS, FRAMES, WALL = 5, 6, 9, 84
+SEQUENCES, POSITIONS, FRAMES, WALL = 5, 6, 9, 78
 FIRST, LAST = 3.0, 12.0  # on the clock, which runs from 0 to 16: the snapshots; before them the wall
 END = 16.0
+LEGEND = "Small: the title a student reads at a position. Large: what it is taught to recommend next, with its weight."
+LEGEND_WITHOUT_LABELS = "The likeliest title at each position, with its weight."
 
 
 @dataclass(frozen=True)
@@ -41,52 +43,83 @@ def pick_steps(steps: Sequence[int], frames: int = FRAMES) -> list[int]:
 def film(scenes: Sequence[Scene], wall: Sequence[str], log: str, result: str, headline: str) -> Markup:
     """scenes: at least one, in order of steps. wall: titles of the log. log, result: what the captions say of them."""
     starts = [FIRST + (LAST - FIRST) * number / len(scenes) for number in range(len(scenes))]
-    ends = [*starts[1:], END + 1]
-    first = scenes[0].rows[:SEQUENCES]
-    grid = [
-        tag(
-            "div",
-            tag("span", str(row.number + 1), class_="number"),
-            *[_cell(scenes, starts, ends, line, column) for column in range(min(POSITIONS, len(row.places)))],
-            class_="film-row",
-        )
-        for line, row in enumerate(first)
-    ]
+    times = list(zip(starts, [*starts[1:], END + 1], strict=True))
+    taught = all(place.labels for scene in scenes for row in scene.rows for place in row.places[:POSITIONS])
+    largest = (
+        max((_strongest(place) for scene in scenes for row in scene.rows for place in row.places), default=1.0) or 1.0
+    )
+    grid = []
+    for line, row in enumerate(scenes[0].rows[:SEQUENCES]):
+        over_time = zip(*(scene.rows[line].places[:POSITIONS] for scene in scenes), strict=True)
+        cells = [_cell(places, times, largest) for places in over_time]
+        grid.append(tag("div", tag("span", str(row.number + 1), class_="number"), *cells, class_="film-row"))
     bricks = [tag("bdi", plain(title, 44), style=_brick(number)) for number, title in enumerate(wall[:WALL])]
-    captions = [
-        _timed("p", log, -1, FIRST - 0.35),
-        *[
-            _timed("p", _caption(scene, len(scenes) - 1 == number, result), start, end)
-            for number, (scene, start, end) in enumerate(zip(scenes, starts, ends, strict=True))
-        ],
-    ]
+    said = [_caption(scene, scene is scenes[-1], result) for scene in scenes]
+    captions = [_timed("p", span.value, span) for span in [Span(log, -1, FIRST - 0.35), *_spans(said, times)]]
     picture = tag(
         "div",
         tag("div", *bricks, class_="film-wall"),
         tag("div", *grid, class_="film-grid"),
         tag("div", *captions, class_="film-caption"),
         tag("div", tag("b"), class_="film-clock"),
-        class_="film-picture", role="img", aria_label=_alt(scenes, log, result),
-    )  # fmt: skip
+        class_="film-picture",
+        role="img",
+        aria_label=_alt(scenes, log, result),
+    )
     pause = tag("label", tag("input", type="checkbox"), " Pause the picture", class_="film-pause")
-    return tag("section", picture, pause, class_="film", aria_label=headline)
+    legend = tag("span", LEGEND if taught else LEGEND_WITHOUT_LABELS, class_="hint")
+    return tag("section", picture, tag("div", pause, legend, class_="film-foot"), class_="film", aria_label=headline)
 
 
-def _cell(scenes: Sequence[Scene], starts: Sequence[float], ends: Sequence[float], line: int, column: int) -> Markup:
-    """The titles of one place over time; equal neighbours are one word that stays."""
-    words_: list[tuple[str, float, float, float]] = []
-    for scene, start, end in zip(scenes, starts, ends, strict=True):
-        place = scene.rows[line].places[column]
-        if words_ and words_[-1][0] == place.title:
-            title, begun, _, sure = words_[-1]
-            words_[-1] = (title, begun, end, max(sure, place.confidence))
+def _strongest(place: Place) -> float:
+    return place.labels[0].weight if place.labels else place.confidence
+
+
+def _cell(places: Sequence[Place], times: Sequence[tuple[float, float]], largest: float) -> Markup:
+    """One place over time: what is read there, small, and what is taught to follow, large, with its weight as a bar.
+
+    Without labels the title read is the large one. Equal neighbours are one word, or one bar, that stays.
+    """
+    taught = all(place.labels for place in places)
+    large = [place.labels[0] if taught else Option(place.title, place.confidence) for place in places]
+    read = _spans([place.title for place in places], times) if taught else []
+    words_ = _spans([option.title for option in large], times)
+    bars = _spans([f"{option.weight / largest:.2f}" for option in large], times)
+    return tag(
+        "div",
+        tag("div", *[_timed("bdi", plain(span.value, 40), span) for span in read], class_="read") if taught else None,
+        tag("div", *[_timed("bdi", plain(span.value, 60), span) for span in words_]),
+        *[_timed("i", "", span, f";--c:{span.value}") for span in bars],
+        class_="film-cell",
+    )
+
+
+@dataclass(frozen=True)
+class Span:
+    """A value and the time on the clock between which it shows."""
+
+    value: str
+    start: float
+    end: float
+
+
+def _spans(values: Sequence[str], times: Sequence[tuple[float, float]]) -> list[Span]:
+    """A value that stays is one span.
+
+    >>> _spans(["a", "a", "b"], [(0, 1), (1, 2), (2, 3)])
+    [Span(value='a', start=0, end=2), Span(value='b', start=2, end=3)]
+    """
+    spans: list[Span] = []
+    for value, (start, end) in zip(values, times, strict=True):
+        if spans and spans[-1].value == value:
+            spans[-1] = Span(value, spans[-1].start, end)
         else:
-            words_.append((place.title, start, end, place.confidence))
-    return tag("div", *[_timed("bdi", plain(t, 60), a, b, f";--c:{c:.2f}") for t, a, b, c in words_], class_="film-cell")
+            spans.append(Span(value, start, end))
+    return spans
 
 
-def _timed(name: str, text: str, start: float, end: float, more: str = "") -> Markup:
-    return tag(name, text, style=f"--a:{start:.2f};--b:{end:.2f}{more}")
+def _timed(name: str, text: str, span: Span, more: str = "") -> Markup:
+    return tag(name, text, style=f"--a:{span.start:.2f};--b:{span.end:.2f}{more}")
 
 
 def _brick(number: int) -> str:
@@ -103,9 +136,14 @@ def _caption(scene: Scene, last: bool, result: str) -> str:
 
 def _alt(scenes: Sequence[Scene], log: str, result: str) -> str:
     def titles(scene: Scene) -> str:
-        return "; ".join(plain(place.title, 60) for place in scene.rows[0].places[:POSITIONS]) if scene.rows else ""
+        return "; ".join(map(_say, scene.rows[0].places[:POSITIONS])) if scene.rows else ""
 
     return (
         f"{log} They condense in {words.plural(len(scenes), 'picture')}. "
         f"The first sequence starts as: {titles(scenes[0])}. It ends as: {titles(scenes[-1])}. {result}"
     )
+
+
+def _say(place: Place) -> str:
+    title = plain(place.title, 60)
+    return f"after {title} comes {plain(place.labels[0].title, 60)}" if place.labels else title

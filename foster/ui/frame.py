@@ -33,7 +33,8 @@ def frame(title: str, prefer: Prefer = Prefer.FINISHED) -> Selection:
 
 def _wordmark() -> None:
     dots = [tag("i") for _ in range(9)]
-    show(tag("div", tag("span", *dots, class_="mark", aria_hidden="true"), tag("span", "foster"), class_="wordmark"))
+    mark = tag("span", *dots, class_="mark", aria_hidden="true")
+    show(tag("div", mark, tag("span", "foster"), class_="wordmark"), width="content")
 
 
 def _run_picker(selection: Selection) -> None:
@@ -41,10 +42,16 @@ def _run_picker(selection: Selection) -> None:
     if selection.run is not None and selection.status is not None:
         names.setdefault(selection.run.id, label(selection.run, selection.status))
     address.menu(
-        "run", "Run", list(names), selection.run.id if selection.run is not None else None,
-        format_func=lambda run_id: names.get(run_id, run_id), clears=("step", "sequence", "page"),
-        label_visibility="collapsed", placeholder="Choose a run", width=340,
-    )  # fmt: skip
+        "run",
+        "Run",
+        list(names),
+        selection.run.id if selection.run is not None else None,
+        format_func=lambda run_id: names.get(run_id, run_id),
+        clears=("step", "sequence", "page"),
+        label_visibility="collapsed",
+        placeholder="Choose a run",
+        width=340,
+    )
 
 
 def heading(title: str, lead: str = "") -> None:

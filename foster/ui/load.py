@@ -12,8 +12,12 @@ import streamlit as st
 
 from foster.runs import Run
 
-_FILES = {"items": "items.parquet", "sequences": "sequences.parquet", "neighbours": "neighbours.parquet",
-          "map": "map.parquet"}  # fmt: skip
+_FILES = {
+    "items": "items.parquet",
+    "sequences": "sequences.parquet",
+    "neighbours": "neighbours.parquet",
+    "map": "map.parquet",
+}
 Stamp = tuple[str, int, int]
 
 

@@ -12,6 +12,7 @@ from plotly.subplots import make_subplots
 
 from foster.ui import palette, words
 from foster.ui.charts import Chart, hover_text
+from foster.ui.markup import plain
 
 MAX_POINTS = 20_000
 WEBGL_FROM = 1_500  # fewer points are crisper, and need no WebGL, as SVG
@@ -25,9 +26,14 @@ class View(StrEnum):
 
 
 VIEW_TITLES = {
-    View.REAL: "Real: taken together by readers",
-    View.SYNTHETIC: "Synthetic: together in the distilled sequences",
-    View.TEXT: "Text: similar in meaning",
+    View.REAL: "Real",
+    View.SYNTHETIC: "Synthetic",
+    View.TEXT: "Text similarity",
+}
+VIEW_MEANING = {
+    View.REAL: "which items the same users took",
+    View.SYNTHETIC: "which items the synthetic sequences put together",
+    View.TEXT: "similarity of their texts",
 }
 
 
@@ -41,7 +47,7 @@ def sample(points: pd.DataFrame, keep: Sequence[int] = ()) -> pd.DataFrame:
     """At most MAX_POINTS rows: those of `keep` (positions) and the most popular."""
     if len(points) <= MAX_POINTS:
         return points
-    wanted = points["popularity"].rank(method="first", ascending=False).to_numpy()
+    wanted = points["popularity"].rank(method="first", ascending=False).to_numpy(copy=True)
     wanted[list(keep)[:MAX_POINTS]] = 0
     return points.iloc[np.sort(np.argsort(wanted, kind="stable")[:MAX_POINTS])]
 
@@ -84,45 +90,65 @@ def item_map(
             axis=1,
         )
         first = column == 1
-        for marker, rows, name in _layers(points, colour, first and len(views) >= 1):
+        for number, (marker, rows, name) in enumerate(_layers(points, colour, first)):
             figure.add_trace(
                 scatter(
-                    x=x[rows], y=y[rows], mode="markers", name=hover_text(name, 24), legendgroup=name,
-                    showlegend=first and colour is Colour.CATEGORY, customdata=facts[rows],
+                    x=x[rows],
+                    y=y[rows],
+                    mode="markers",
+                    name=hover_text(name, 24),
+                    legendgroup=str(number),
+                    showlegend=first and colour is Colour.CATEGORY,
+                    customdata=facts[rows],
                     hovertemplate=(
                         "%{customdata[0]}<br>%{customdata[1]} · %{customdata[2]} events · "
                         "synthetic mass %{customdata[3]}<extra></extra>"
                     ),
-                    marker=marker, opacity=0.25 if matches.any() else 0.85,
+                    marker=marker,
+                    opacity=0.25 if matches.any() else 0.45 if steps else 0.85,
                 ),
-                row=1, col=column,
-            )  # fmt: skip
+                row=1,
+                col=column,
+            )
         if steps:
             _path(figure, x[steps], y[steps], titles[steps], column)
         if matches.any():
             figure.add_trace(
                 scatter(
-                    x=x[matches], y=y[matches], mode="markers", name="found", showlegend=False,
-                    customdata=facts[matches], hovertemplate="%{customdata[0]}<br>%{customdata[1]}<extra></extra>",
-                    marker={"size": 13, "symbol": "circle", "color": palette.VERMILION,
-                            "line": {"width": 2, "color": "#FFFFFF"}},
+                    x=x[matches],
+                    y=y[matches],
+                    mode="markers",
+                    name="found",
+                    showlegend=False,
+                    customdata=facts[matches],
+                    hovertemplate="%{customdata[0]}<br>%{customdata[1]}<extra></extra>",
+                    marker={
+                        "size": 13,
+                        "symbol": "circle",
+                        "color": palette.VERMILION,
+                        "line": {"width": 2, "color": "#FFFFFF"},
+                    },
                 ),
-                row=1, col=column,
-            )  # fmt: skip
+                row=1,
+                col=column,
+            )
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False)
     figure.update_layout(
-        height=560, margin={"l": 0, "r": 0, "t": 36, "b": 0}, hoverlabel={"align": "left"}, dragmode="pan",
+        height=560,
+        margin={"l": 0, "r": 0, "t": 36, "b": 0},
+        hoverlabel={"align": "left"},
+        dragmode="pan",
         legend={"orientation": "h", "y": -0.02, "yanchor": "top", "x": 0, "itemsizing": "constant"},
         uirevision=f"map-{'-'.join(views)}",
-    )  # fmt: skip
+    )
     return Chart(figure, _say(points, views, colour, matches, len(steps)))
 
 
 def _layers(points: pd.DataFrame, colour: Colour, scale: bool) -> list[tuple[dict, np.ndarray, str]]:
     """(marker, rows, name) of each trace."""
-    size = np.clip(4 + 1.6 * np.log1p(points["popularity"].to_numpy(dtype=float)), 4, 14)
     if colour is Colour.CATEGORY:
+        size = _size(points["popularity"].to_numpy(dtype=float))
         return [
             (
                 {
@@ -141,40 +167,61 @@ def _layers(points: pd.DataFrame, colour: Colour, scale: bool) -> list[tuple[dic
     ticks = [v for v in (0, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 100_000) if v <= top]
     marker = {
         "color": np.log1p(amount),
-        "colorscale": palette.SEQUENTIAL,
-        "size": size,
-        "line": {"width": 0.5, "color": palette.GREY},
+        "colorscale": [list(stop) for stop in palette.SEQUENTIAL],
+        "size": _size(amount),
         "showscale": scale,
         "colorbar": {
-            "title": {"text": unit, "side": "right"}, "thickness": 10, "len": 0.7, "outlinewidth": 0,
-            "tickvals": [float(np.log1p(v)) for v in ticks], "ticktext": [f"{v:g}" for v in ticks],
+            "title": {"text": unit, "side": "right"},
+            "thickness": 10,
+            "len": 0.7,
+            "outlinewidth": 0,
+            "tickvals": [float(np.log1p(v)) for v in ticks],
+            "ticktext": [f"{v:g}" for v in ticks],
         },
-    }  # fmt: skip
+    }
     return [(marker, np.ones(len(points), dtype=bool), unit)]
+
+
+def _size(amount: np.ndarray) -> np.ndarray:
+    """Diameters in pixels, 4 for nothing and 15 for the most."""
+    grown = np.log1p(amount)
+    return 4 + 11 * grown / max(float(grown.max(initial=0.0)), 1e-9)
 
 
 def _path(figure: go.Figure, x: np.ndarray, y: np.ndarray, titles: np.ndarray, column: int) -> None:
     figure.add_trace(
         go.Scatter(
-            x=x, y=y, mode="lines+markers", name="the open sequence", showlegend=False,
-            line={"color": palette.VERMILION, "width": 1.5},
-            marker={"size": 9, "symbol": "circle-open", "color": palette.VERMILION, "line": {"width": 2}},
-            customdata=titles, hovertemplate="%{customdata}<extra></extra>",
+            x=x,
+            y=y,
+            mode="lines+markers",
+            name="the open sequence",
+            showlegend=False,
+            line={"color": palette.PURPLE, "width": 1.3, "shape": "spline", "smoothing": 0.6},
+            marker={
+                "size": [13] + [8] * (len(x) - 1),
+                "symbol": ["star"] + ["circle"] * (len(x) - 1),
+                "color": palette.PURPLE,
+                "line": {"width": 1, "color": "#FFFFFF"},
+            },
+            customdata=np.stack([titles, np.arange(1, len(x) + 1)], axis=1),
+            hovertemplate="%{customdata[1]}. %{customdata[0]}<extra></extra>",
         ),
-        row=1, col=column,
-    )  # fmt: skip
+        row=1,
+        col=column,
+    )
 
 
 def _say(points: pd.DataFrame, views: Sequence[View], colour: Colour, matches: np.ndarray, steps: int) -> str:
-    said = [f"{words.plural(len(points), 'item')} as points, {' and '.join(VIEW_TITLES[view] for view in views)}."]
+    placed = " and by ".join(VIEW_MEANING[view] for view in views)
+    said = [f"{words.plural(len(points), 'item')} as points, placed by {placed}."]
     if colour is Colour.CATEGORY:
-        counts = ", ".join(f"{name} {int(rows.sum())}" for name, rows in groups(points))
+        counts = ", ".join(f"{plain(name, 40)} {int(rows.sum())}" for name, rows in groups(points))
         said.append(f"Colour and marker by category: {counts}.")
     else:
-        said.append(f"Colour by {colour.value}, dark is little and yellow is much.")
+        said.append(f"Colour and size by {colour.value}: small and grey is little, large and orange is much.")
     if matches.any():
         said.append(f"{words.plural(int(matches.sum()), 'item')} found are ringed and listed below.")
     if steps:
-        said.append(f"A line joins the {steps} items of the open sequence.")
+        said.append(f"A line joins the {steps} items of the drawn sequence, from the star on.")
     said.append("The table below lists the same items.")
     return " ".join(said)

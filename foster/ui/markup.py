@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import re
+from typing import Literal
 
 import streamlit as st
 
@@ -52,6 +53,6 @@ def join(*children: str | None) -> Markup:
     return Markup("".join(c if isinstance(c, Markup) else html.escape(c, quote=True) for c in children if c))
 
 
-def show(element: Markup) -> None:
+def show(element: Markup, width: Literal["stretch", "content"] = "stretch") -> None:
     """Put built HTML on the page."""
-    st.html(str(element))
+    st.html(str(element), width=width)

@@ -50,7 +50,9 @@ def _scenes(run: Run) -> list[Scene]:
     for step in pick_steps(run.snapshots()):
         shot = load.snapshot(run, step)
         if shot is not None:
-            scenes.append(Scene(step, _first(rows_of_snapshot(shot[shot["sequence"] < 5], title_of)), recalls.get(step)))
+            scenes.append(
+                Scene(step, _first(rows_of_snapshot(shot[shot["sequence"] < 5], title_of)), recalls.get(step))
+            )
     if not scenes and (result := load.table(run, "sequences")) is not None:
         scenes.append(Scene(run.spec.steps or 0, _first(rows_of_result(result[result["sequence"] < 5], None))))
     return scenes
@@ -61,7 +63,7 @@ def _first(rows: list[Row]) -> list[Row]:
 
 
 def _numbers(run: Run, report: dict) -> None:
-    split, rows = scores.split_of(report)
+    split, _ = scores.split_of(report)
     left, right = st.columns([5, 3], gap="large")
     with left:
         show(tag("h2", "What it is worth"))
@@ -77,11 +79,15 @@ def _numbers(run: Run, report: dict) -> None:
         show(tag("p", scores.stored(report) or "The stored size is not known yet.", class_="say"))
         seconds = sum((report.get("seconds") or {}).values())
         if seconds:
-            device = report.get("device") or "this machine"
-            show(tag("p", f"The whole run took {words.duration(seconds)} on {device}.", class_="hint"))
+            took = f"The whole run took {words.duration(seconds)} on {words.device(report.get('device'))}."
+            show(tag("p", took, class_="hint"))
         with st.expander("Every comparison of this run"):
-            st.dataframe(scores.table(report), hide_index=True, alt="All rows of the report",
-                         column_config={"Share of everything": st.column_config.NumberColumn(format="percent")})  # fmt: skip
+            st.dataframe(
+                scores.table(report),
+                hide_index=True,
+                alt="All rows of the report",
+                column_config={"Share of everything": st.column_config.NumberColumn(format="percent")},
+            )
 
 
 WAYS = (
@@ -95,6 +101,11 @@ def _ways_on(run: Run) -> None:
     show(tag("h2", "Go on"))
     for column, (page, name, text) in zip(st.columns(3, gap="large"), WAYS, strict=True):
         with column:
-            st.page_link(page, label=f"**{name}**", icon=":material/arrow_forward:", icon_position="right",
-                         query_params=address.carried(run=run.id))  # fmt: skip
+            st.page_link(
+                page,
+                label=f"**{name}**",
+                icon=":material/arrow_forward:",
+                icon_position="right",
+                query_params=address.carried(run=run.id),
+            )
             show(tag("p", text, class_="hint"))

@@ -17,5 +17,5 @@ GREY = "#83878C"
 CATEGORY_COLOURS = ("#1F7FBF", "#D55E00", "#0B9970", "#E69F00", "#C06597", "#56B4E9", "#8C6D46", "#83878C")
 CATEGORY_SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up", "x", "triangle-down", "circle-open")
 
-# Sequential, dark blue to yellow: cividis, made for colour-vision deficiency, even in lightness.
-SEQUENTIAL = "Cividis"
+# Sequential, grey to orange: told apart by saturation, seen on a light and on a dark page; size says it again.
+SEQUENTIAL = ((0.0, "#8A9098"), (0.35, "#B98F4A"), (0.7, "#DB7A1C"), (1.0, "#E04E00"))

@@ -83,15 +83,17 @@ def bars(report: Mapping[str, Any], names: tuple[str, ...] = HEADLINE) -> Markup
                         "span",
                         tag("b", style=f"width:{100 * mean / top:.1f}%"),
                         tag("i", style=f"left:{100 * left:.1f}%;width:{100 * (right - left):.1f}%") if spread else None,
-                        class_="track", aria_hidden="true",
+                        class_="track",
+                        aria_hidden="true",
                     ),
                     tag("span", words.measure(summary), class_="figure"),
                     tag("span", f"{words.share(share)} of everything", class_="hint")
-                    if share is not None and name != "full" else None,
+                    if share is not None and name != "full"
+                    else None,
                 ),
                 class_=f"score {name}",
             )
-        )  # fmt: skip
+        )
     return tag("dl", *lines, class_="scores")
 
 

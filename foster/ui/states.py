@@ -32,7 +32,11 @@ def need_run(selection: Selection) -> tuple[Run, RunStatus]:
         note("The runs cannot be read", selection.problem, kind="bad")
         st.stop()
     if selection.unknown is not None:
-        note("There is no such run", f"The address asks for {selection.unknown[:80]!r}, which is not in this store.", "bad")
+        note(
+            "There is no such run",
+            f"The address asks for {selection.unknown[:80]!r}, which is not in this store.",
+            "bad",
+        )
         _offer(selection)
         st.stop()
     if selection.run is None or selection.status is None:
@@ -46,8 +50,9 @@ def _offer(selection: Selection) -> None:
     """Links to what there is instead."""
     with st.container(horizontal=True):
         if selection.demo is not None:
-            st.page_link("app.py", label="Open the demo", icon=":material/play_circle:",
-                         query_params={"run": selection.demo.id})  # fmt: skip
+            st.page_link(
+                "app.py", label="Open the demo", icon=":material/play_circle:", query_params={"run": selection.demo.id}
+            )
         st.page_link("pages/distil.py", label="Distil something", icon=":material/science:", query_params={})
     if selection.runs:
         show(tag("h2", "Runs in this store"))
@@ -66,8 +71,11 @@ def note(title: str, text: str = "", kind: str = "plain") -> None:
     show(tag("section", tag("h2", title), *body, class_=f"note {kind}", role="alert" if kind == "bad" else "status"))
 
 
-def banner(store: RunStore, run: Run, status: RunStatus, ready: str = "") -> None:
-    """Says where an unfinished run stands; silent for a finished one. ready: what this page can show already."""
+def banner(store: RunStore, run: Run, status: RunStatus, ready: str = "", *, here: bool = False) -> None:
+    """Says where an unfinished run stands; silent for a finished one.
+
+    ready: what this page can show already. here: this page is the one where a run is watched.
+    """
     if status.state is RunState.DONE:
         return
     text, kind = _sentence(run, status)
@@ -75,8 +83,9 @@ def banner(store: RunStore, run: Run, status: RunStatus, ready: str = "") -> Non
     with st.container(horizontal=True):
         if status.state in (RunState.LOST, RunState.STOPPED, RunState.FAILED):
             resume_button(store, run)
-        st.page_link("pages/distil.py", label="Watch it on Distil" if not status.is_terminal else "Details and log on Distil",
-                     query_params=address.carried(run=run.id))  # fmt: skip
+        if not here:
+            way = "Details and log on Distil" if status.is_terminal else "Watch it on Distil"
+            st.page_link("pages/distil.py", label=way, query_params=address.carried(run=run.id))
 
 
 def _sentence(run: Run, status: RunStatus) -> tuple[str, str]:
@@ -87,7 +96,10 @@ def _sentence(run: Run, status: RunStatus) -> tuple[str, str]:
         left = f", about {words.duration(status.eta_s)} to go" if status.eta_s else ""
         return f"{done} done{left}. The run goes on when this page is closed.", "plain"
     if status.state is RunState.STOPPED:
-        return f"Stopped on request at {done}. What was computed is kept; it can go on from its last checkpoint.", "plain"
+        return (
+            f"Stopped on request at {done}. What was computed is kept; it can go on from its last checkpoint.",
+            "plain",
+        )
     if status.state is RunState.LOST:
         return (
             f"Its worker ended without a word at {done}, perhaps killed or out of memory. "
@@ -101,10 +113,12 @@ def resume_button(store: RunStore, run: Run) -> None:
     """Puts a stopped, failed or lost run back into the queue."""
     if run.read_only:
         return
-    if st.button("Resume from the last checkpoint", icon=":material/replay:", key=f"resume-{run.id}", type="primary"):
-        if attempt(lambda: resume(store, run.id)):
-            address.put(run=run.id)
-            st.rerun()
+    asked = st.button(
+        "Resume from the last checkpoint", icon=":material/replay:", key=f"resume-{run.id}", type="primary"
+    )
+    if asked and attempt(lambda: resume(store, run.id)):
+        address.put(run=run.id)
+        st.rerun()
 
 
 def attempt(act: Callable[[], object]) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
 from foster.ui import words
-from foster.ui.markup import Markup, join, plain, tag
+from foster.ui.markup import Markup, plain, tag
 
 UNKNOWN = "(unknown item)"
 
@@ -46,7 +47,7 @@ class Row:
 
     number: int
     places: tuple[Place, ...]
-    facts: Mapping[str, float] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def matches(self, query: str) -> frozenset[int]:
         """Positions where a shown title holds the query, in any case."""
@@ -60,7 +61,7 @@ class Row:
 
 def rows_of_result(sequences: pd.DataFrame, neighbours: pd.DataFrame | None) -> list[Row]:
     """The stored artefact, decoded."""
-    facts = {} if neighbours is None else neighbours.set_index("sequence").to_dict("index")
+    facts: dict[Any, Any] = {} if neighbours is None else neighbours.set_index("sequence").to_dict("index")
     rows = []
     for number, part in sequences.groupby("sequence", sort=True):
         places = tuple(
@@ -70,7 +71,7 @@ def rows_of_result(sequences: pd.DataFrame, neighbours: pd.DataFrame | None) -> 
                 _options(each.labels) or _single(each.label_title, each.label_confidence),
                 _text(each.hard_title) if isinstance(each.hard_title, str) else None,
             )
-            for each in part.sort_values("position").itertuples()
+            for each in _records(part)
         )
         rows.append(Row(int(str(number)), places, facts.get(number, {})))
     return rows
@@ -87,7 +88,7 @@ def rows_of_snapshot(snapshot: pd.DataFrame, title_of: Mapping[int, str]) -> lis
                 _named(each.items, each.weights, title_of),
                 _named(each.label_items, each.label_weights, title_of) if has_labels else (),
             )
-            for each in part.sort_values("position").itertuples()
+            for each in _records(part)
         )
         rows.append(Row(int(str(number)), places))
     return rows
@@ -105,20 +106,24 @@ def hard_view(rows: Iterable[Row]) -> list[Row]:
     ]
 
 
-def _options(values: object) -> tuple[Option, ...]:
+def _records(part: pd.DataFrame) -> Iterator[Any]:
+    return iter(part.sort_values("position").itertuples(index=False))
+
+
+def _options(values: Any) -> tuple[Option, ...]:
     if values is None or isinstance(values, float):
         return ()
-    return tuple(Option(_text(each["title"]), float(each["weight"])) for each in values)  # type: ignore[attr-defined]
+    return tuple(Option(_text(each["title"]), float(each["weight"])) for each in values)
 
 
 def _single(title: object, weight: object) -> tuple[Option, ...]:
     return (Option(title, float(weight)),) if isinstance(title, str) and isinstance(weight, float | int) else ()
 
 
-def _named(items: object, weights: object, title_of: Mapping[int, str]) -> tuple[Option, ...]:
+def _named(items: Any, weights: Any, title_of: Mapping[int, str]) -> tuple[Option, ...]:
     if items is None or isinstance(items, float):
         return ()
-    pairs = zip(items, weights, strict=True)  # type: ignore[call-overload]
+    pairs = zip(items, weights, strict=True)
     return tuple(Option(title_of.get(int(item), UNKNOWN), float(weight)) for item, weight in pairs)
 
 
@@ -130,26 +135,37 @@ def strip(row: Row, soft: bool, found: frozenset[int] = frozenset()) -> Markup:
     """A sequence as one row of cards that scrolls sideways, reachable by keyboard."""
     cards = [_card(place, soft, place.position in found) for place in row.places]
     return tag(
-        "div", tag("ol", *cards, class_="strip"),
-        class_="strip-frame", tabindex=0, role="group", aria_label=f"Titles of sequence {row.number}, scrolls sideways",
-    )  # fmt: skip
+        "div",
+        tag("ol", *cards, class_="strip"),
+        class_="strip-frame",
+        tabindex=0,
+        role="group",
+        aria_label=f"Titles of sequence {row.number}, scrolls sideways",
+    )
 
 
 def _card(place: Place, soft: bool, found: bool) -> Markup:
-    sure = words.share(place.confidence)
-    label = place.labels[0] if soft and place.labels else None
-    return tag(
-        "li",
-        tag("span", str(place.position + 1), class_="place"),
-        tag("bdi", plain(place.title, 90), class_="title", title=plain(place.title, 400)),
-        tag("span", tag("b", style=f"width:{100 * place.confidence:.1f}%"), class_="bar", aria_hidden="true")
-        if soft else None,
-        tag("span", f"{sure} sure", class_="sure") if soft else None,
-        tag("span", "then ", tag("bdi", plain(label.title, 60)), f" {words.share(label.weight)}", class_="then")
-        if label else None,
-        class_="found" if found else None,
-        style=f"--c:{place.confidence:.3f}",
-    )  # fmt: skip
+    """What is read at a position; where that is a mixture, how sure; and what is taught to follow."""
+    mixed = soft and len(place.options) > 1
+    parts = [tag("span", str(place.position + 1), class_="place")]
+    if mixed:
+        parts.append(tag("span", f"{words.share(place.confidence)} sure", class_="sure"))
+    parts.append(tag("bdi", plain(place.title, 90), class_="title", title=plain(place.title, 400)))
+    if mixed:
+        parts.append(_bar(place.confidence))
+    if soft and place.labels:
+        label = place.labels[0]
+        parts += [
+            tag("span", "recommend next", class_="next"),
+            tag("span", words.share(label.weight), class_="sure"),
+            tag("bdi", plain(label.title, 90), class_="label", title=plain(label.title, 400)),
+            _bar(label.weight),
+        ]
+    return tag("li", *parts, class_="found" if found else None)
+
+
+def _bar(share: float) -> Markup:
+    return tag("span", tag("b", style=f"width:{100 * min(1.0, share):.1f}%"), class_="bar", aria_hidden="true")
 
 
 def ladder(row: Row, soft: bool, found: frozenset[int] = frozenset(), depth: int = 5) -> Markup:
@@ -160,25 +176,33 @@ def ladder(row: Row, soft: bool, found: frozenset[int] = frozenset(), depth: int
             tag("span", str(place.position + 1), class_="place"),
             tag("bdi", plain(place.title, 140), class_="title"),
         ]
-        if soft:
+        if soft and len(place.options) > 1:
             parts.append(_weights("Could also be", place.options[1 : depth + 1], place.confidence))
         if place.labels:
             parts.append(_weights("Recommend next", place.labels[:depth]))
         columns.append(tag("li", *parts, class_="found" if place.position in found else None))
     return tag(
-        "div", tag("ol", *columns, class_="ladder"),
-        class_="strip-frame", tabindex=0, role="group", aria_label=f"Sequence {row.number} in full, scrolls sideways",
-    )  # fmt: skip
+        "div",
+        tag("ol", *columns, class_="ladder"),
+        class_="strip-frame",
+        tabindex=0,
+        role="group",
+        aria_label=f"Sequence {row.number} in full, scrolls sideways",
+    )
 
 
 def _weights(heading: str, options: Sequence[Option], own: float | None = None) -> Markup:
     lines = [
-        tag("li", tag("bdi", plain(option.title, 70)), tag("span", words.share(option.weight), class_="weight"),
-            tag("b", style=f"width:{100 * min(1.0, option.weight):.1f}%", aria_hidden="true"))
+        tag(
+            "li",
+            tag("bdi", plain(option.title, 70)),
+            tag("span", words.share(option.weight), class_="weight"),
+            tag("b", style=f"width:{100 * min(1.0, option.weight):.1f}%", aria_hidden="true"),
+        )
         for option in options
-    ]  # fmt: skip
-    lead = tag("p", f"{words.share(own)} sure. " if own is not None else None, heading + (":" if lines else " nothing."),
-               class_="weights-head")  # fmt: skip
+    ]
+    sure = f"{words.share(own)} sure. " if own is not None else ""
+    lead = tag("p", sure, heading, ":" if lines else " nothing.", class_="weights-head")
     return tag("div", lead, tag("ul", *lines) if lines else None, class_="weights")
 
 
@@ -207,21 +231,24 @@ def as_table(rows: Iterable[Row], soft: bool) -> pd.DataFrame:
     """The rows as a plain table: the text twin of the cards, exact titles."""
     records = [
         {
-            "Sequence": row.number, "Position": place.position + 1, "Title": place.title,
-            **({"Confidence": place.confidence,
-                "Alternatives": [f"{o.title} ({words.share(o.weight)})" for o in place.options[1:]],
-                "Recommend next": [f"{o.title} ({words.share(o.weight)})" for o in place.labels]} if soft else {}),
+            "Sequence": row.number,
+            "Position": place.position + 1,
+            "Title": place.title,
+            **(
+                {
+                    "Confidence": place.confidence,
+                    "Alternatives": [f"{o.title} ({words.share(o.weight)})" for o in place.options[1:]],
+                    "Recommend next": [f"{o.title} ({words.share(o.weight)})" for o in place.labels],
+                }
+                if soft
+                else {}
+            ),
         }
-        for row in rows for place in row.places
-    ]  # fmt: skip
+        for row in rows
+        for place in row.places
+    ]
     return pd.DataFrame.from_records(records)
 
 
 def distinct(rows: Iterable[Row]) -> int:
     return len({place.title for row in rows for place in row.places})
-
-
-__all__ = [
-    "Option", "Place", "Row", "as_table", "distinct", "facts_line", "hard_view", "join", "ladder", "rows_of_result",
-    "rows_of_snapshot", "stats", "strip",
-]  # fmt: skip

@@ -16,14 +16,12 @@ def count(value: float) -> str:
 
 
 def share(value: float) -> str:
-    """A share of 1 as a whole percentage; below one per cent it says so.
+    """A share of 1 as a whole percentage, never broken over two lines; a little is not called nothing.
 
     >>> share(0.873), share(0.004), share(0)
-    ('87 %', 'under 1 %', '0 %')
+    ('87\\xa0%', '<1\\xa0%', '0\\xa0%')
     """
-    if 0 < value < 0.005:
-        return "under 1 %"
-    return f"{100 * value:.0f} %"
+    return "<1\u00a0%" if 0 < value < 0.005 else f"{100 * value:.0f}\u00a0%"
 
 
 def score(value: float) -> str:
@@ -61,10 +59,15 @@ def size(byte_count: float) -> str:
     return f"{byte_count / 1000:.1f} GB"
 
 
+def device(name: str | None) -> str:
+    """Where something was computed, for a sentence."""
+    return {"cpu": "the CPU", "cuda": "the GPU"}.get(name or "", name or "this machine")
+
+
 def duration(seconds: float) -> str:
     """
     >>> duration(0.4), duration(42), duration(118), duration(7300)
-    ('under a second', '42 s', '1 min 58 s', '2 h 2 min')
+    ('under a second', '42 s', '1 min 58 s', '2 h 1 min')
     """
     if seconds < 1:
         return "under a second"

@@ -1,0 +1,429 @@
+"""The experiment, top to bottom: data → text → experts → distillation → students → map → report.
+
+Every stage keeps what it finished in the run's `checkpoints/` (experts in the shared cache), so that a run killed at any
+moment goes on where it was and ends with the same result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import resource
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Generator, Tensor
+
+from foster import __version__
+from foster.condensers import random_real, uniform_items, with_teacher_labels
+from foster.decode import harden, neighbour_table, sequence_table, snapshot_table
+from foster.distiller import DistillConfig, Distiller, default_steps
+from foster.encoder import TextEncoder, item_embeddings, load_embeddings, public_features
+from foster.errors import UserError
+from foster.evaluate import Part, Protocol, Scorer, bigram_scorer, model_scorer, popular_scorer, zero_shot_scorer
+from foster.formats import Dataset, load_dataset
+from foster.interactions import Split
+from foster.item_map import item_map
+from foster.metrics import ndcg_at, summary
+from foster.recommender import RecommenderConfig, SequentialRecommender
+from foster.runs import RunWriter
+from foster.spec import RunSpec
+from foster.students import derived_seed, on_threads, spread, train_student
+from foster.synthetic import (
+    SyntheticSequences,
+    affordable_rank,
+    hard_batch,
+    label_basis,
+    log_bytes,
+)
+from foster.training import Batch, RealWindows, Recipe
+from foster.trajectory import ExpertConfig, ExpertTrajectory, train_expert
+
+SOFT_RECIPE = Recipe(steps=300, learning_rate=3e-3, dropout=0.1)
+HARD_RECIPE = Recipe(steps=100, learning_rate=3e-3, dropout=0.3)
+SNAPSHOTS = 30
+
+# Share of a run's time that each stage takes, for the progress bar.
+STAGES = {"data": 0.02, "embed": 0.05, "experts": 0.38, "distil": 0.2, "students": 0.27, "map": 0.08}
+
+
+@dataclass(frozen=True)
+class World:
+    """What every stage works on: the data and its public side, on the run's device."""
+
+    dataset: Dataset
+    split: Split
+    features: Tensor  # [V, D_text]
+    protocol: Protocol
+    device: torch.device
+    key: str  # hash of data, texts and encoder
+
+    @property
+    def n_items(self) -> int:
+        return len(self.dataset.catalog)
+
+
+def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
+    """Carry out `spec`, writing everything a person will look at into `run`; returns the report.
+
+    cache: folder of embeddings and expert trajectories shared between runs. Raises UserError for data, an encoder or a
+    device that cannot be had, `Stopped` when asked to stop.
+    """
+    device = choose_device(spec.device)
+    if device.type == "cpu":
+        torch.use_deterministic_algorithms(True)
+    clock = _Clock(run)
+    run.status(device=str(device))
+
+    with clock.stage("data"):
+        dataset, split = _data(spec, run)
+    with clock.stage("embed"):
+        world = _embed(spec, run, dataset, split, device, cache)
+    config = expert_shape(split, spec.length)
+    with clock.stage("experts"):
+        expert = _expert(spec, run, world, config, cache, clock)
+        teacher = expert.load(expert.best, device)
+    with clock.stage("distil"):
+        basis, final = _distil(spec, run, world, expert, teacher, clock)
+    with clock.stage("students"):
+        valid, test = _students(spec, run, world, teacher, basis, clock)
+    with clock.stage("map"):
+        _map(spec, run, world, basis, final)
+
+    report = {
+        "schema": 1,
+        "run_id": run.folder.name,
+        "spec_hash": spec.hash(),
+        "method": spec.method,
+        "data": _data_summary(dataset, split),
+        "budget": {"sequences": spec.sequences, "length": spec.length},
+        "stored_bytes": {
+            "soft": run.path("synthetic.safetensors").stat().st_size,
+            "hard": int(np.prod(_read_hard(run, "hard.json", world).shape)) * (2 if world.n_items <= 2**16 else 4),
+            "log": log_bytes(split.train, world.n_items),
+        },
+        "valid": valid,
+        **({"test": test} if spec.report_test else {}),
+        "seconds": {name: round(spent, 2) for name, spent in clock.spent.items()},
+        "peak_memory_mb": _peak_memory_mb(device),
+        "device": str(device),
+        "threads": on_threads(device),
+        "seed": spec.seed,
+        "version": __version__,
+    }
+    run.write_json("report.json", report)
+    return report
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` is a GPU when there is one. Raises UserError for cuda without a GPU."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("device is 'cuda' but torch sees no GPU on this machine; use --device auto or --device cpu")
+    return torch.device(name)
+
+
+def expert_shape(split: Split, length: int) -> RecommenderConfig:
+    """The full-data model's shape: it reads the mean training history rounded up to tens, from L up to 50 events."""
+    mean = len(split.train.items) / split.train.n_users
+    return RecommenderConfig(max_length=max(length, min(50, 10 * -(-int(np.ceil(mean)) // 10))))
+
+
+def _data(spec: RunSpec, run: RunWriter) -> tuple[Dataset, Split]:
+    dataset = load_dataset(spec.data)
+    split = dataset.interactions.leave_one_out()
+    run.write_json("data.json", _data_summary(dataset, split))
+    import pandas as pd
+
+    catalog = dataset.catalog
+    popularity = np.bincount(split.train.items, minlength=len(catalog))
+    columns = {
+        "item": np.arange(len(catalog), dtype=np.int32),
+        "item_id": list(catalog.ids),
+        "title": list(catalog.titles),
+        "category": list(catalog.category),
+        "popularity": popularity.astype(np.int32),
+    }
+    run.write_table("items.parquet", pd.DataFrame(columns))
+    return dataset, split
+
+
+def _data_summary(dataset: Dataset, split: Split) -> dict[str, Any]:
+    return {
+        "name": dataset.name,
+        "users": split.train.n_users,
+        "items": len(dataset.catalog),
+        "interactions": len(dataset.interactions.items),
+        "dropped": dict(dataset.dropped),
+        "history_masked": split.mask_history,
+        "repeat_share": split.repeat_share,
+    }
+
+
+def _embed(spec: RunSpec, run: RunWriter, dataset: Dataset, split: Split, device: torch.device, cache: Path) -> World:
+    texts = dataset.catalog.texts
+    if dataset.embeddings is not None and spec.encoder == "minilm":
+        embeddings, origin = load_embeddings(dataset.embeddings, len(texts)), "minilm, shipped"
+    else:
+
+        def progress(done: int, total: int) -> None:
+            run.checkpoint()
+            run.status(fraction=STAGES["data"] + STAGES["embed"] * done / total, message=f"{done} of {total} texts")
+
+        encoder = TextEncoder.named(spec.encoder)
+        embeddings, origin = item_embeddings(encoder, texts, cache, device, progress), encoder.identity
+    digest = hashlib.sha256(f"{dataset.catalog.fingerprint}/{origin}".encode())
+    digest.update(split.train.items.tobytes() + split.train.offsets.tobytes() + split.valid.tobytes())
+    protocol = Protocol(split, len(texts))
+    features = public_features(embeddings).to(device)
+    return World(dataset, split, features, protocol, device, digest.hexdigest())
+
+
+def _expert(
+    spec: RunSpec, run: RunWriter, world: World, config: RecommenderConfig, cache: Path, clock: _Clock
+) -> ExpertTrajectory:
+    training = ExpertConfig()
+    recipe = json.dumps([asdict(config), asdict(training), spec.seed, on_threads(world.device)], sort_keys=True)
+    name = hashlib.sha256(f"{world.key}/{recipe}".encode()).hexdigest()[:32]
+    folder, text_width = cache / "trajectories" / name, world.features.shape[1]
+    found = ExpertTrajectory.open(folder, config, text_width)
+    if found is None:
+        windows = RealWindows(world.split.train, config.max_length, world.device)
+
+        def score(model: SequentialRecommender) -> float:
+            return ndcg_at(world.protocol.ranks(model_scorer(model, world.features), "valid"), 10)
+
+        seed = derived_seed(spec.seed, "expert")
+        checks = train_expert(folder, config, training, world.features, windows, score, seed, run.checkpoint)
+        for check in checks:
+            run.event("expert", expert=0, **asdict(check))
+            clock.progress(1 - 0.9**check.check, f"expert: check {check.check}, NDCG@10 {check.score:.4f}")
+        found = ExpertTrajectory.open(folder, config, text_width)
+        assert found is not None
+    return found
+
+
+def _distil(
+    spec: RunSpec,
+    run: RunWriter,
+    world: World,
+    expert: ExpertTrajectory,
+    teacher: SequentialRecommender,
+    clock: _Clock,
+) -> tuple[Tensor, SyntheticSequences]:
+    """Start, loop, artefact. Returns the label basis and the final set as read back from disk."""
+    positions = spec.sequences * spec.length
+    available = log_bytes(world.split.train, world.n_items)
+    rank = affordable_rank(spec.sequences, spec.length, 1, world.features.shape[1], available)
+    basis = label_basis(world.features, rank)
+    draw = Generator().manual_seed(derived_seed(spec.seed, "start"))
+    steps = default_steps(world.n_items, positions, len(world.split.train.items)) if spec.steps is None else spec.steps
+
+    start_file, state_file = run.path("checkpoints/start.safetensors"), run.path("checkpoints/distil.safetensors")
+    if not start_file.is_file():
+        items = uniform_items(world.n_items, spec.sequences, spec.length, draw).to(world.device)
+        start = with_teacher_labels(items, [teacher], world.features, basis)
+        run.write_file("checkpoints/start.safetensors", lambda path: start.save(path, SOFT_RECIPE, world.n_items))
+    start, _ = SyntheticSequences.load(start_file)
+    start = start.to(world.device)
+
+    config = DistillConfig(steps=steps, regularisation=spec.regularisation)
+    windows = RealWindows(world.split.train, expert.config.max_length, world.device)
+    seed = derived_seed(spec.seed, "distil")
+    distiller = Distiller(start, basis, world.features, windows, [expert], student_shape(spec), config, seed)
+    if state_file.is_file():
+        distiller.restore(load_file(state_file))
+    keep = set(np.unique(np.geomspace(1, max(1, steps), SNAPSHOTS).round().astype(int)).tolist())
+    if distiller.step == 0:
+        run.write_table("snapshots/000000.parquet", snapshot_table(start, basis))
+    for event in distiller.run():
+        run.event("distil", **asdict(event))
+        if event.step in keep:
+            run.write_table(f"snapshots/{event.step:06d}.parquet", snapshot_table(distiller.synthetic, basis))
+        if distiller.at_reset:
+            _check_student(spec, run, world, distiller, basis)
+            run.write_file("checkpoints/distil.safetensors", lambda path: save_file(distiller.state(), path))
+        clock.progress(event.step / steps, f"step {event.step} of {steps}")
+        run.checkpoint()
+
+    learned = distiller.synthetic.detach()
+    run.write_file("synthetic.safetensors", lambda path: learned.save(path, SOFT_RECIPE, world.n_items))
+    final, _ = SyntheticSequences.load(run.path("synthetic.safetensors"))
+    final = final.to(world.device)
+    catalog = world.dataset.catalog
+    for name, synthetic in (("hard.json", final), ("checkpoints/start_hard.json", start)):
+        ids = [[catalog.ids[item] for item in row] for row in harden(synthetic, basis).tolist()]
+        run.write_json(name, {"schema": 1, "recipe": asdict(HARD_RECIPE), "sequences": ids})
+    hard = _read_hard(run, "hard.json", world)
+    run.write_table("sequences.parquet", sequence_table(final, hard, basis, catalog))
+    run.write_table("neighbours.parquet", neighbour_table(hard, world.split.train, world.features))
+    return basis, final
+
+
+def student_shape(spec: RunSpec) -> RecommenderConfig:
+    """A student reads as many events as a synthetic sequence has."""
+    return RecommenderConfig(max_length=spec.length, dropout=SOFT_RECIPE.dropout)
+
+
+def _check_student(spec: RunSpec, run: RunWriter, world: World, distiller: Distiller, basis: Tensor) -> None:
+    """One fresh student on the set as it stands, on validation: what the live page shows."""
+    batch = distiller.synthetic.detach().batch(basis)
+    seed = derived_seed(spec.seed, "check", distiller.step)
+    student = train_student(batch, world.features, student_shape(spec), SOFT_RECIPE, seed, run.checkpoint)
+    found = summary(world.protocol.ranks(model_scorer(student, world.features), "valid"))
+    run.event("valid", step=distiller.step, **found)
+
+
+def _read_hard(run: RunWriter, name: str, world: World) -> Tensor:
+    index = world.dataset.catalog.index()
+    rows = json.loads(run.path(name).read_text())["sequences"]
+    return torch.tensor([[index[item] for item in row] for row in rows])
+
+
+def _students(
+    spec: RunSpec,
+    run: RunWriter,
+    world: World,
+    teacher: SequentialRecommender,
+    basis: Tensor,
+    clock: _Clock,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Every row of the report, each from its own fresh students; finished ones are kept and not trained again."""
+    features, split, n_items = world.features, world.split, world.n_items
+    soft, soft_recipe = SyntheticSequences.load(run.path("synthetic.safetensors"))
+    start, _ = SyntheticSequences.load(run.path("checkpoints/start.safetensors"))
+
+    def labelled(items: Tensor) -> Batch:
+        batch = with_teacher_labels(items.to(world.device), [teacher], features, basis).batch(basis)
+        used = (items >= 0).float().unsqueeze(-1).to(world.device)
+        return Batch(batch.items, batch.weights * used, batch.targets * used)
+
+    def draw(name: str) -> Generator:
+        return Generator().manual_seed(derived_seed(spec.seed, name))
+
+    def real(name: str) -> Tensor:
+        return random_real(split.train, spec.sequences, spec.length, draw(name))
+
+    trained: dict[str, tuple[Callable[[], Batch | None], Recipe]] = {
+        "untrained": (lambda: None, soft_recipe),
+        "random": (lambda: hard_batch(real("random")), HARD_RECIPE),
+        "teacher_random": (lambda: labelled(real("teacher_random")), soft_recipe),
+        "teacher_uniform": (
+            lambda: labelled(uniform_items(n_items, spec.sequences, spec.length, draw("teacher_uniform"))),
+            soft_recipe,
+        ),
+        "start_soft": (lambda: start.to(world.device).batch(basis), soft_recipe),
+        "start_hard": (lambda: hard_batch(_read_hard(run, "checkpoints/start_hard.json", world)), HARD_RECIPE),
+        "soft": (lambda: soft.to(world.device).batch(basis), soft_recipe),
+        "hard": (lambda: hard_batch(_read_hard(run, "hard.json", world)), HARD_RECIPE),
+    }
+    results = _Results(run)
+    fixed: dict[str, Callable[[], Scorer]] = {
+        "full": lambda: model_scorer(teacher, features),
+        "popular": lambda: popular_scorer(split, n_items),
+        "bigram": lambda: bigram_scorer(split, n_items),
+        "zero_shot": lambda: _best_on_validation(world, [zero_shot_scorer(features, n) for n in (1, 10)]),
+    }
+    for name, scorer in fixed.items():
+        if not results.has(name, 0):
+            results.add(name, 0, world.protocol, scorer(), spec.report_test)
+    jobs = [(name, k) for name in trained for k in range(spec.students)]
+    for done, (name, k) in enumerate(jobs):
+        clock.progress(done / len(jobs), f"student {k + 1} of {spec.students} on {name.replace('_', ' ')}")
+        if results.has(name, k):
+            continue
+        make, recipe = trained[name]
+        shape = replace(student_shape(spec), dropout=recipe.dropout)
+        seed = derived_seed(spec.seed, "student", name, k)
+        model = train_student(make(), features, shape, recipe, seed, run.checkpoint)
+        results.add(name, k, world.protocol, model_scorer(model, features), spec.report_test)
+    return results.rows("valid"), results.rows("test")
+
+
+def _best_on_validation(world: World, scorers: list[Scorer]) -> Scorer:
+    return max(scorers, key=lambda scorer: ndcg_at(world.protocol.ranks(scorer, "valid"), 10))
+
+
+def _map(spec: RunSpec, run: RunWriter, world: World, basis: Tensor, final: SyntheticSequences) -> None:
+    with torch.no_grad():
+        totals = torch.stack([(q @ basis.T).softmax(-1).sum(0) for q in final.queries])
+    table = item_map(
+        world.split.train, totals.cpu().numpy(), world.features.cpu().numpy(), derived_seed(spec.seed, "map") % 2**31
+    )
+    run.write_table("map.parquet", table)
+
+
+class _Results:
+    """Metrics of every finished row and seed, on disk after each."""
+
+    def __init__(self, run: RunWriter) -> None:
+        self.run = run
+        file = run.path("checkpoints/students.json")
+        self.found: dict[str, dict[str, dict[Part, dict[str, float]]]] = (
+            json.loads(file.read_text()) if file.is_file() else {}
+        )
+
+    def has(self, name: str, k: int) -> bool:
+        return str(k) in self.found.get(name, {})
+
+    def add(self, name: str, k: int, protocol: Protocol, scorer: Scorer, report_test: bool) -> None:
+        parts: tuple[Part, ...] = ("valid", "test") if report_test else ("valid",)
+        measured: dict[Part, dict[str, float]] = {part: summary(protocol.ranks(scorer, part)) for part in parts}
+        self.found.setdefault(name, {})[str(k)] = measured
+        self.run.write_json("checkpoints/students.json", self.found)
+        self.run.event("student", name=name, seed=k, **measured["valid"])
+
+    def rows(self, part: Part) -> dict[str, Any]:
+        return {
+            name: spread([seeds[k][part] for k in sorted(seeds, key=int)])
+            for name, seeds in self.found.items()
+            if all(part in measured for measured in seeds.values())
+        }
+
+
+class _Clock:
+    """Seconds per stage, kept over resumes, and the run's overall fraction."""
+
+    def __init__(self, run: RunWriter) -> None:
+        self.run = run
+        self.file = "checkpoints/seconds.json"
+        path = run.path(self.file)
+        self.spent: dict[str, float] = json.loads(path.read_text()) if path.is_file() else {}
+        self.current = "data"
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        self.current, began = name, time.monotonic()
+        self.run.checkpoint()
+        self.run.event("stage", stage=name, message="")
+        self.progress(0.0, "")
+        try:
+            yield
+        finally:
+            self.spent[name] = self.spent.get(name, 0.0) + time.monotonic() - began
+            self.run.write_json(self.file, self.spent)
+
+    def progress(self, share: float, message: str) -> None:
+        """share: how much of the current stage is done, 0 to 1."""
+        before = sum(weight for name, weight in STAGES.items() if _before(name, self.current))
+        fraction = before + STAGES[self.current] * min(1.0, share)
+        self.run.status(stage=self.current, fraction=fraction, message=message)
+
+
+def _before(name: str, current: str) -> bool:
+    order = list(STAGES)
+    return order.index(name) < order.index(current)
+
+
+def _peak_memory_mb(device: torch.device) -> float:
+    if device.type == "cuda":
+        return round(torch.cuda.max_memory_allocated(device) / 2**20, 1)
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)

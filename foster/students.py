@@ -1,0 +1,66 @@
+"""Fresh students: recommenders that see a synthetic set and nothing else, one for each seed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from itertools import repeat
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from foster.metrics import Ranks, summary
+from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender
+from foster.training import Batch, Recipe, Trainer, train
+
+
+def derived_seed(seed: int, *names: object) -> int:
+    """A seed for one purpose: equal arguments give equal seeds, others unrelated ones; 0 ≤ result < 2⁶³."""
+    text = "/".join(str(part) for part in (seed, *names))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1
+
+
+def train_student(
+    batch: Batch | None,
+    features: Tensor,
+    config: RecommenderConfig,
+    recipe: Recipe,
+    seed: int,
+    each_step: Callable[[], None] = lambda: None,
+) -> SequentialRecommender:
+    """A randomly initialised recommender trained on `batch` by `recipe`; None leaves it untrained.
+
+    features [V, D_text] are the public text features. each_step is called after every step and may raise to stop.
+    """
+    generator = Generator().manual_seed(seed)
+    model = build_recommender(features.shape[1], config, generator).to(features.device)
+    if batch is not None:
+        dropout = Generator(features.device).manual_seed(derived_seed(seed, "dropout"))
+        for _ in train(Trainer(model, features, recipe, dropout), repeat(batch.to(features.device))):
+            each_step()
+    return model
+
+
+def spread(runs: list[dict[str, float]]) -> dict[str, dict[str, float]]:
+    """Mean, standard deviation over seeds (n − 1; 0 for one) and n of every metric.
+
+    >>> spread([{"mrr": 1.0}, {"mrr": 3.0}])
+    {'mrr': {'mean': 2.0, 'std': 1.4142135623730951, 'n': 2}}
+    """
+    found = {}
+    for name in runs[0]:
+        values = np.array([run[name] for run in runs])
+        std = float(values.std(ddof=1)) if len(values) > 1 else 0.0
+        found[name] = {"mean": float(values.mean()), "std": std, "n": len(values)}
+    return found
+
+
+def metrics_of(ranks: Ranks) -> dict[str, float]:
+    """Named metrics of one student."""
+    return summary(ranks)
+
+
+def on_threads(device: torch.device) -> str:
+    """What a result's last bits depend on besides the seed: the device and, on a CPU, the number of threads."""
+    return f"{device.type}:{torch.get_num_threads()}" if device.type == "cpu" else device.type

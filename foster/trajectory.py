@@ -1,0 +1,194 @@
+"""Expert trajectories: full-data training, recorded, so that the distiller can reset its models to anchors on it.
+
+An expert is a recommender trained on the whole log until validation stops improving. Its checkpoints (step 0, early
+steps, then one at every validation) are the anchors of METHOD §2; its best checkpoint is the teacher.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Generator, Tensor
+
+from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender
+from foster.training import Batch, RealWindows, Recipe, Trainer
+
+EARLY_STEPS = (0, 5, 10, 20, 40, 80)
+
+
+@dataclass(frozen=True)
+class ExpertConfig:
+    """Full-data training. Stops when validation has not improved for `patience` checks in a row; no epoch cap.
+
+    check_every: steps between validations, None for about two epochs and at least 50 steps.
+    """
+
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-4
+    batch_size: int = 128
+    patience: int = 6
+    check_every: int | None = None
+
+    def recipe(self, dropout: float) -> Recipe:
+        return Recipe(
+            steps=2**31,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            batch_size=self.batch_size,
+            dropout=dropout,
+            warmup=20,
+            decay="constant",
+        )
+
+
+@dataclass(frozen=True)
+class ExpertCheck:
+    """One validation of a running expert."""
+
+    check: int
+    step: int
+    loss: float
+    score: float
+    best: float
+    done: bool
+
+
+@dataclass(frozen=True)
+class ExpertTrajectory:
+    """Anchors on disk: `steps` in rising order, `best` the step with the best validation score, `scores` of checks."""
+
+    folder: Path
+    config: RecommenderConfig
+    text_width: int
+    steps: tuple[int, ...]
+    best: int
+    score: float
+
+    @classmethod
+    def open(cls, folder: Path, config: RecommenderConfig, text_width: int) -> ExpertTrajectory | None:
+        """The finished trajectory in `folder`, None if there is none yet."""
+        summary = folder / "trajectory.json"
+        if not summary.is_file():
+            return None
+        found = json.loads(summary.read_text())
+        return cls(folder, config, text_width, tuple(found["steps"]), found["best"], found["score"])
+
+    def load(self, step: int, device: torch.device) -> SequentialRecommender:
+        """The model as it was at an anchor."""
+        model = build_recommender(self.text_width, self.config, Generator().manual_seed(0))
+        model.load_state_dict(load_file(_anchor(self.folder, step)))
+        return model.to(device)
+
+    def late(self) -> tuple[int, ...]:
+        """Anchors good enough to label with: the last third of those up to the best one, the best included."""
+        up_to_best = [step for step in self.steps if step <= self.best]
+        return tuple(up_to_best[-max(1, len(up_to_best) // 3) :])
+
+
+def train_expert(
+    folder: Path,
+    config: RecommenderConfig,
+    training: ExpertConfig,
+    features: Tensor,
+    windows: RealWindows,
+    score: Callable[[SequentialRecommender], float],
+    seed: int,
+    each_step: Callable[[], None] = lambda: None,
+) -> Iterator[ExpertCheck]:
+    """Train one expert, recording its trajectory in `folder`, yielding at every validation.
+
+    Goes on from the last validation if an earlier call was cut off, with the same final result; the folder is complete
+    once `trajectory.json` exists. each_step is called after every step and may raise to stop.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    device = features.device
+    draw = Generator().manual_seed(seed)  # initialisation and windows, on the CPU
+    dropout = Generator(device).manual_seed(seed + 1)
+    model = build_recommender(features.shape[1], config, draw).to(device)
+    trainer = Trainer(model, features, training.recipe(config.dropout), dropout)
+    every = training.check_every or max(50, 2 * -(-len(windows) // training.batch_size))
+    steps: list[int] = []
+    best, best_step, stale, check = -1.0, 0, 0, 0
+    progress_file = folder / "resume.json"
+    if progress_file.is_file():
+        progress = json.loads(progress_file.read_text())
+        restore_trainer(trainer, load_file(folder / progress["state"]), draw)
+        steps, best, best_step = progress["steps"], progress["best"], progress["best_step"]
+        stale, check = progress["stale"], progress["check"]
+    batches = _endless(windows, training.batch_size, draw)
+    while True:
+        loss = 0.0
+        for _ in range(every):
+            if trainer.steps in EARLY_STEPS:
+                save_file(model.state_dict(), _anchor(folder, trainer.steps))
+                steps.append(trainer.steps)
+            loss += trainer.step(next(batches)) / every
+            each_step()
+        check += 1
+        save_file(model.state_dict(), _anchor(folder, trainer.steps))
+        steps.append(trainer.steps)
+        now = score(model)
+        best, best_step, stale = (now, trainer.steps, 0) if now > best else (best, best_step, stale + 1)
+        done = stale >= training.patience
+        if done:
+            summary = {"steps": sorted(set(steps)), "best": best_step, "score": best, "training": asdict(training)}
+            _write(folder / "trajectory.json", summary)
+            for leftover in folder.glob("resume*"):
+                leftover.unlink()
+        else:
+            # two state files in turn: the one the summary names is never the one being written
+            state_file = folder / f"resume{check % 2}.safetensors"
+            save_file(trainer_state(trainer, draw), state_file)
+            found = {"state": state_file.name, "steps": steps, "best": best, "best_step": best_step}
+            _write(progress_file, {**found, "stale": stale, "check": check})
+        yield ExpertCheck(check, trainer.steps, loss, now, best, done)
+        if done:
+            return
+
+
+def _endless(windows: RealWindows, batch_size: int, draw: Generator) -> Iterator[Batch]:
+    # Independent draws, not epochs: the generator's state alone says where a resumed run goes on.
+    while True:
+        yield windows.draw(batch_size, draw)
+
+
+def trainer_state(trainer: Trainer, draw: Generator) -> dict[str, Tensor]:
+    """Everything a trainer needs to go on as if it had never stopped, as named tensors."""
+    state = {f"model.{k}": v for k, v in trainer.model.state_dict().items()}
+    for name, parameter in trainer.model.named_parameters():
+        for key, value in trainer.optimizer.state.get(parameter, {}).items():
+            state[f"adam.{key}.{name}"] = value
+    state["steps"] = torch.tensor(trainer.steps)
+    state["draw"], state["dropout"] = draw.get_state(), trainer.generator.get_state()
+    return {k: v.detach().clone().contiguous() for k, v in state.items()}
+
+
+def restore_trainer(trainer: Trainer, state: dict[str, Tensor], draw: Generator) -> None:
+    """The inverse of `trainer_state`."""
+    model = {k.removeprefix("model."): v for k, v in state.items() if k.startswith("model.")}
+    trainer.model.load_state_dict(model)
+    for name, parameter in trainer.model.named_parameters():
+        found = {k.split(".")[1]: v for k, v in state.items() if k.startswith("adam.") and k.split(".", 2)[2] == name}
+        if found:
+            # Adam keeps its step count on the CPU, its moments beside the parameter.
+            trainer.optimizer.state[parameter] = {
+                k: v.clone() if k == "step" else v.to(parameter.device) for k, v in found.items()
+            }
+    trainer.steps = int(state["steps"])
+    draw.set_state(state["draw"])
+    trainer.generator.set_state(state["dropout"])
+
+
+def _anchor(folder: Path, step: int) -> Path:
+    return folder / f"anchor-{step:07d}.safetensors"
+
+
+def _write(path: Path, value: object) -> None:
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(value))
+    partial.replace(path)

@@ -1,0 +1,168 @@
+"""A run while it works: one fragment that looks at the disk every moment, and is quiet when there is nothing to see."""
+
+from __future__ import annotations
+
+import time
+
+import streamlit as st
+
+from foster.launch import launch
+from foster.runs import Run, RunState, RunStatus, RunStore
+from foster.spec import RunSpec
+from foster.ui import address, charts, load, scores, words
+from foster.ui.markup import show, tag
+from foster.ui.state import Selection, label
+from foster.ui.states import attempt, banner, note
+from foster.ui.titles import stats
+
+EVERY_S = 1.5
+STAGES = {
+    "data": "Reading the data",
+    "embed": "Encoding the titles",
+    "experts": "Training experts on the whole log",
+    "distil": "Distilling",
+    "students": "Training fresh students",
+    "map": "Drawing the map",
+}
+_CHART = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "select2d"]}
+
+
+def ticks(run: Run, status: RunStatus) -> bool:
+    """Whether anything can change without a person: not when it has ended, not while it is paused."""
+    return not status.is_terminal and not (status.paused and run.pause_requested)
+
+
+def live(selection: Selection, run: Run, status: RunStatus) -> None:
+    ticking = ticks(run, status)
+    st.fragment(_live, run_every=EVERY_S if ticking else None)(selection.store, run, ticking)
+
+
+def _live(store: RunStore, run: Run, ticking: bool) -> None:
+    status = run.status()
+    if ticks(run, status) != ticking:
+        st.rerun()  # the whole page once, which turns the timer on or off
+    show(tag("h2", label(run, status)))
+    _progress(store, run, status)
+    _controls(store, run, status)
+    _figures(run, status)
+    _curves(run, status)
+    if log := run.log():
+        with st.expander("Log", key=f"log-{run.id}"):
+            st.code(log, language=None, height=280)
+
+
+def _progress(store: RunStore, run: Run, status: RunStatus) -> None:
+    if status.state is not RunState.RUNNING:
+        banner(store, run, status, here=True)
+        return
+    doing = STAGES.get(status.stage, "Starting")
+    if status.paused:
+        doing = f"Paused: {doing.lower()}"
+    elif run.stop_requested:
+        doing = "Stopping at the next step"
+    elif run.pause_requested:
+        doing = "Pausing at the next step"
+    st.progress(status.fraction, text=f"{doing} · {words.share(status.fraction)}")
+
+
+def _controls(store: RunStore, run: Run, status: RunStatus) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if not status.is_terminal and not run.read_only:
+            if run.pause_requested:
+                asked = st.button("Resume", key="resume", icon=":material/play_arrow:", type="primary")
+                act = run.request_resume
+            else:
+                asked = st.button(
+                    "Pause", key="pause", icon=":material/pause:", disabled=status.state is RunState.QUEUED
+                )
+                act = run.request_pause
+            if asked and attempt(act):
+                st.rerun()
+            hint = "Stops at the next step and keeps what was computed; a stopped run can be resumed."
+            ends = st.button("Stop", key="stop", icon=":material/stop:", disabled=run.stop_requested, help=hint)
+            if ends and attempt(run.request_stop):
+                st.rerun()
+        if run.snapshots() or status.state is RunState.DONE:
+            st.page_link(
+                "pages/sequences.py",
+                label="Read the sequences",
+                icon=":material/subject:",
+                query_params=address.carried(run=run.id),
+            )
+        if load.table(run, "map") is not None:
+            st.page_link(
+                "pages/map.py",
+                label="See the map",
+                icon=":material/scatter_plot:",
+                query_params=address.carried(run=run.id),
+            )
+
+
+def _figures(run: Run, status: RunStatus) -> None:
+    figures = []
+    if status.started:
+        spent = max(0.0, (status.finished or time.time()) - status.started)
+        figures.append(("Time", words.duration(spent), "since its start"))
+    if status.state is RunState.RUNNING and not status.paused:
+        figures.append(("To go", words.duration(status.eta_s) if status.eta_s else "…", "an estimate"))
+    if status.device:
+        figures.append(("Device", status.device, "where it computes"))
+    distil = load.events(run, "distil")
+    if distil:
+        figures.append(("Step", words.count(distil[-1]["step"]), f"of {words.count(distil[-1]['steps'])}"))
+    valid = load.events(run, "valid")
+    if valid:
+        figures.append(("Recall@10", words.score(valid[-1]["recall@10"]), f"fresh student, step {valid[-1]['step']}"))
+    if figures:
+        show(stats(figures))
+
+
+def _curves(run: Run, status: RunStatus) -> None:
+    distil, valid = load.events(run, "distil"), load.events(run, "valid")
+    trained = load.events(run, "expert")
+    if distil or valid:
+        steps = int(distil[-1]["steps"]) if distil else None
+        _chart(charts.losses(distil, valid, steps), f"losses-{run.id}")
+    if trained:
+        if distil:
+            with st.expander("How the experts were trained", key=f"experts-{run.id}"):
+                _chart(charts.experts(trained), f"experts-chart-{run.id}")
+        else:
+            _chart(charts.experts(trained), f"experts-chart-{run.id}")
+    report = load.report(run)
+    if report is not None and (drawn := scores.bars(report)) is not None:
+        show(tag("h2", "The result"))
+        show(tag("p", scores.sentence(report), class_="say"))
+        show(drawn)
+
+
+def _chart(chart: charts.Chart, key: str) -> None:
+    st.plotly_chart(chart.figure, key=key, alt=chart.alt, config=_CHART)
+
+
+def start(selection: Selection, spec: RunSpec) -> None:
+    """Puts a run into the queue and shows it from here on."""
+    if attempt(lambda: address.put(run=launch(selection.store, spec).id, step=None, sequence=None)):
+        st.rerun()
+
+
+def queue(selection: Selection) -> None:
+    """The runs that are worked on and those that wait, in their order."""
+    active = selection.active
+    if len(active) < 2 and (not active or active[0][0] == selection.run):
+        return
+    show(tag("h2", "Queue"))
+    for place, (run, status) in enumerate(active, start=1):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.text(f"{place}.  {label(run, status)}", width="content")
+            if run != selection.run:
+                st.page_link("pages/distil.py", label="Show", query_params={"run": run.id})
+
+
+def idle(selection: Selection) -> None:
+    """What stands in the place of a run while there is none."""
+    note(
+        "Nothing is running",
+        "Choose a budget and press Distil. On the sample a run takes about two minutes on two "
+        "CPU cores, and it goes on when this page is closed.",
+    )

@@ -1,0 +1,267 @@
+"""Every page in every state of a run, through streamlit's test runner: nothing raised, the right words shown."""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from run_folders import HOSTILE, TITLES, held, lay_run
+from streamlit.testing.v1 import AppTest
+
+from foster.spec import RunSpec
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = ("app.py", "pages/distil.py", "pages/sequences.py", "pages/map.py")
+RUN = "20260921-1000-foster-sample-0001"
+
+Open = Callable[..., AppTest]
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty store without the shipped runs."""
+    monkeypatch.setenv("FOSTER_RUNS", str(tmp_path / "runs"))
+    monkeypatch.delenv("FOSTER_DATA", raising=False)
+    monkeypatch.setattr("foster.runs.RunStore.__init__.__defaults__", (None,))
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def visit() -> Open:
+    """Opens a page, with what its address asks for."""
+
+    def visit(page: str, /, **query: str) -> AppTest:
+        app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30)
+        for name, value in query.items():
+            app.query_params[name] = value
+        if page != "app.py":
+            app.switch_page(page)
+        return check(app.run())
+
+    return visit
+
+
+def check(app: AppTest) -> AppTest:
+    assert not app.exception, [each.value for each in app.exception]
+    return app
+
+
+def shown(app: AppTest) -> str:
+    """All text of the page, as a person reads it."""
+    parts = [html.unescape(each.proto.body) for each in app.get("html")]
+    for kind in ("text", "markdown", "caption", "code"):
+        parts += [str(each.value) for each in app.get(kind)]
+    return "\n".join(parts)
+
+
+def strings(value: object) -> Iterator[str]:
+    """Every string in a JSON value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from strings(each)
+
+
+def links(app: AppTest) -> dict[str, str]:
+    return {each.proto.label: each.proto.query_string for each in app.get("page_link")}
+
+
+def names(app: AppTest) -> set[str]:
+    return {button.label for button in app.button}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_an_empty_store_offers_the_way_on(page: str, store: Path, visit: Open) -> None:
+    app = visit(page)
+    said = "Nothing is running" if page == "pages/distil.py" else "No run yet"
+    assert said in shown(app)
+    assert {"Start", "Distil", "Sequences", "Map"} <= set(links(app))
+    assert not store.exists(), "looking writes nothing"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_finished_run_is_shown_and_links_keep_it(page: str, store: Path, visit: Open) -> None:
+    lay_run(store)
+    app = visit(page, run=RUN, sequence="2")
+    assert links(app)["Map"] == f"run={RUN}&sequence=2"
+    text = shown(app)
+    assert {
+        "app.py": "87\u00a0% of what the whole log teaches",
+        "pages/distil.py": "0.131 ± 0.004, n = 3",
+        "pages/sequences.py": "Recommend next:",
+        "pages/map.py": f"All {len(TITLES)} items",
+    }[page] in text
+    assert page != "pages/map.py" or app.get("plotly_chart")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_an_unknown_run_is_named_and_the_others_are_offered(page: str, store: Path, visit: Open) -> None:
+    lay_run(store)
+    app = visit(page, run="../../etc/<b>passwd")
+    assert "There is no such run" in shown(app)
+    assert f"`{RUN}`" in links(app)
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("ready", ["nothing", "snapshots"])
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [("queued", "Waiting in the queue"), ("failed", "no GPU"), ("stopped", "Stopped on request"), ("running", "Lost")],
+)
+def test_an_unfinished_run_says_where_it_stands(
+    page: str, ready: str, state: str, said: str, store: Path, visit: Open
+) -> None:
+    """A run that says running while nobody holds its lock is lost."""
+    lay_run(store, state=state, ready=ready, error="this machine has no GPU" if state == "failed" else None)
+    app = visit(page, run=RUN)
+    assert said in shown(app)
+    assert ("Resume from the last checkpoint" in names(app)) == (state != "queued")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_running_run_shows_what_it_has(page: str, store: Path, visit: Open) -> None:
+    with held(lay_run(store, state="running", ready="snapshots")):
+        app = visit(page, run=RUN)
+        text = shown(app)
+    assert "55\u00a0%" in text or page == "pages/distil.py"
+    if page == "pages/distil.py":
+        assert {"Pause", "Stop"} <= names(app)
+        assert app.get("plotly_chart")
+    if page == "pages/sequences.py":
+        assert "Sequence 1" in text
+    if page == "pages/map.py":
+        assert "No map yet" in text
+
+
+def test_pause_stop_and_resume_leave_their_marks(store: Path, visit: Open) -> None:
+    folder = lay_run(store, state="running", ready="snapshots")
+    with held(folder):
+        app = visit("pages/distil.py", run=RUN)
+        check(app.button(key="pause").click().run())
+        assert (folder / "pause").exists()
+        assert "Resume" in names(app)
+        check(app.button(key="resume").click().run())
+        assert not (folder / "pause").exists()
+        check(app.button(key="stop").click().run())
+        assert (folder / "stop").exists()
+
+
+def test_a_lost_run_is_resumed(store: Path, visit: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr("foster.ui.states.resume", lambda store, run_id: asked.append(run_id))
+    lay_run(store, state="running", ready="snapshots")
+    check(visit("pages/distil.py", run=RUN).button(key=f"resume-{RUN}").click().run())
+    assert asked == [RUN]
+
+
+def test_the_form_launches_what_it_says(store: Path, visit: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    launched = []
+
+    def launch(store: object, spec: object) -> object:
+        launched.append(spec)
+        return store.create(spec)  # type: ignore[attr-defined]
+
+    monkeypatch.setattr("foster.ui.live.launch", launch)
+    app = visit("pages/distil.py")
+    app.select_slider(key="form-sequences").set_value(5)
+    app.select_slider(key="form-length").set_value(10)
+    app.number_input(key="form-steps").set_value(30)
+    check(app.run())
+    assert "50 positions, stored in at most 13 kB" in shown(app)
+    check(next(button for button in app.button if button.label == "Distil").click().run())
+    assert launched == [RunSpec(sequences=5, length=10, steps=30)]
+    assert "Waiting in the queue" in shown(app)
+    assert app.query_params["run"]
+
+
+def test_data_folders_come_from_the_server_and_hide_their_path(
+    store: Path, visit: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FOSTER_DATA", os.pathsep.join(["/srv/secret/films", "/srv/other/films"]))
+    app = visit("pages/distil.py")
+    assert app.selectbox(key="form-data").options == ["sample books", "films", "films (other)"]
+
+
+def test_hostile_titles_are_text_everywhere(store: Path, visit: Open) -> None:
+    lay_run(store, titles=HOSTILE, categories=HOSTILE, sequences=3, length=4)
+    for page in PAGES:
+        for query in ({}, {"sequence": "1", "q": "<"}, {"step": "0"}):
+            app = visit(page, run=RUN, **query)
+            for each in app.get("html"):
+                assert "<script" not in each.proto.body
+                assert "<img" not in each.proto.body
+                assert "\u202e" not in each.proto.body
+            for kind in ("markdown", "caption"):
+                assert not any("owned" in str(each.value) or "**bold**" in str(each.value) for each in app.get(kind))
+            for chart in app.get("plotly_chart"):
+                for text in strings(json.loads(chart.proto.spec)):
+                    text = text.replace("<br>", "").replace("<extra></extra>", "")  # our own hover templates
+                    assert "<" not in text
+                    assert "$" not in text
+
+
+def test_the_scrubber_changes_titles_and_the_address(store: Path, visit: Open) -> None:
+    lay_run(store)
+    app = visit("pages/sequences.py", run=RUN)
+    slider = app.select_slider(key="url-step")
+    assert slider.value == "result"
+    before = shown(app)
+    check(slider.set_value("0").run())
+    assert app.query_params["step"] == "0"
+    assert shown(app) != before
+    check(app.select_slider(key="url-step").set_value("result").run())
+    assert "step" not in app.query_params
+
+
+def test_search_keeps_the_sequences_that_hold_the_title(store: Path, visit: Open) -> None:
+    lay_run(store)
+    app = visit("pages/sequences.py", run=RUN)
+    check(app.text_input(key="url-q").input("dune").run())
+    assert app.query_params["q"] == "dune"
+    assert 'class="found"' in "".join(each.proto.body for each in app.get("html"))
+    assert "“dune”" in shown(app)
+    check(app.text_input(key="url-q").input("no such title at all").run())
+    assert "No shown title holds" in shown(app)
+
+
+def test_a_sequence_opens_to_its_alternatives(store: Path, visit: Open) -> None:
+    lay_run(store)
+    app = visit("pages/sequences.py", run=RUN)
+    assert "Could also be" not in shown(app)
+    check(app.button(key="open-3").click().run())
+    assert app.query_params["sequence"] == "4"
+    assert "Could also be" in shown(app)
+    assert "Nearest real user: <bdi>u0003" in shown(app)
+
+
+def test_the_hard_form_has_no_weights(store: Path, visit: Open) -> None:
+    lay_run(store)
+    assert "sure" not in shown(visit("pages/sequences.py", run=RUN, form="hard")).split("Sequence 1")[1]
+
+
+def test_the_map_lists_what_a_search_finds(store: Path, visit: Open) -> None:
+    lay_run(store)
+    app = visit("pages/map.py", run=RUN, q="emma", colour="synthetic mass", sight="text", sequence="2")
+    assert "1 item with “emma” in the title" in shown(app)
+    assert app.dataframe[0].value["title"].tolist() == ["Emma"]
+
+
+@pytest.mark.parametrize("query", [{"step": "x"}, {"sequence": "-1"}, {"page": "99"}, {"colour": "<b>"}, {"form": ""}])
+def test_nonsense_in_the_address_is_ignored(query: dict[str, str], store: Path, visit: Open) -> None:
+    lay_run(store)
+    for page in PAGES:
+        visit(page, run=RUN, **query)
+
+
+def test_pages_hold_no_paths_no_tensors_and_no_unsafe_html() -> None:
+    sources = [ROOT / "app.py", *(ROOT / "pages").glob("*.py"), *(ROOT / "foster" / "ui").glob("*.py")]
+    for source in sources:
+        text = source.read_text(encoding="utf-8")
+        assert "unsafe_allow" not in text, source
+        assert "import torch" not in text, source
+        assert "st.navigation" not in text, source

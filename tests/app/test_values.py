@@ -1,0 +1,141 @@
+"""What the pages are made of, without a page: words, markup, figures, the film."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from run_folders import HOSTILE
+
+from foster.ui import charts, film, maps, markup, scores, titles
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULES = sorted(path.stem for path in (ROOT / "foster" / "ui").glob("[a-z]*.py"))
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_in_the_docstrings_hold(name: str) -> None:
+    assert doctest.testmod(importlib.import_module(f"foster.ui.{name}")).failed == 0
+
+
+def test_values_need_no_streamlit() -> None:
+    """Figures and texts can be made where no page is."""
+    code = "import sys, foster.ui.palette, foster.ui.words; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    for name in ("charts", "maps", "film", "scores", "titles", "words", "palette"):
+        assert "import streamlit" not in (ROOT / "foster" / "ui" / f"{name}.py").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("title", HOSTILE)
+def test_a_title_becomes_text_in_markup_and_in_hover_labels(title: str) -> None:
+    cell = markup.tag("bdi", markup.plain(title), title=title)
+    assert cell.count("<") == 2
+    assert cell.count('"') == 2
+    hover = charts.hover_text(title)
+    assert not set("<>$%{}") & set(hover)
+    assert len(markup.plain(title)) <= 120
+
+
+def test_markup_refuses_a_name_that_is_no_element() -> None:
+    with pytest.raises(ValueError, match="not an element name"):
+        markup.tag("img src=x")
+
+
+def test_curves_are_thinned_and_keep_their_ends() -> None:
+    events = [{"step": step, "gap": 1.0 / (step + 1)} for step in range(50_001)]
+    kept = charts.thin(events)
+    assert len(kept) == charts.MAX_POINTS
+    assert (kept[0]["step"], kept[-1]["step"]) == (0, 50_000)
+
+
+def test_losses_say_in_words_what_they_show() -> None:
+    step = {"synthetic_theta": 5.0, "synthetic_omega": 4.0, "gap": 1.0, "real": 6.0, "regulariser": None}
+    distil = [{"step": 0, **step}, {"step": 10, **step, "gap": 0.5}]
+    chart = charts.losses(distil, [{"step": 10, "recall@10": 0.1234}], 20)
+    assert "gap, θ − ω: 1.000 to 0.500" in chart.alt
+    assert "best 0.123 at step 10" in chart.alt
+    assert {trace.name: len(trace.x) for trace in chart.figure.data}["regulariser"] == 0
+    assert "no step" in charts.losses([], []).alt
+
+
+def points(count: int) -> pd.DataFrame:
+    world = np.random.default_rng(0)
+    places = {f"{axis}_{view}": world.normal(size=count) for axis in "xy" for view in maps.View}
+    names = [f"genre {min(int(n), 11)}" for n in world.geometric(0.3, count)]
+    return pd.DataFrame({"item": np.arange(count), "title": [f"title {i}" for i in range(count)], "category": names,
+                         "popularity": np.arange(count), "mass": world.random(count), **places})  # fmt: skip
+
+
+@pytest.mark.parametrize("colour", list(maps.Colour))
+@pytest.mark.parametrize(("count", "kind"), [(200, "scatter"), (3_000, "scattergl")])
+def test_every_item_is_drawn_once_a_view(colour: maps.Colour, count: int, kind: str) -> None:
+    table = points(count)
+    nothing = np.zeros(count, dtype=bool)
+    chart = maps.item_map(table, [maps.View.REAL, maps.View.SYNTHETIC], colour, nothing)
+    for axis in ("x", "x2"):
+        drawn = [trace for trace in chart.figure.data if trace.xaxis == axis]
+        assert sum(len(trace.x) for trace in drawn) == count
+        assert all(trace.type == kind for trace in drawn)
+    if colour is maps.Colour.CATEGORY:
+        looks = {(trace.marker.color, trace.marker.symbol) for trace in chart.figure.data}
+        assert len(looks) == maps.GROUPS + 1, "each group has its own colour and marker"
+    assert f"{count:,} items as points" in chart.alt
+
+
+def test_a_large_map_keeps_what_was_found() -> None:
+    table = points(25_000)
+    drawn = maps.sample(table, keep=[0, 3])
+    assert len(drawn) == maps.MAX_POINTS
+    assert {0, 3, 24_999} <= set(drawn["item"])
+
+
+def test_a_search_and_a_sequence_are_drawn_on_top() -> None:
+    table = points(50)
+    found = np.arange(50) == 7
+    chart = maps.item_map(table, [maps.View.TEXT], maps.Colour.CATEGORY, found, path=[3, 9, 3, 999])
+    names = [trace.name for trace in chart.figure.data]
+    assert "found" in names
+    assert len(next(trace for trace in chart.figure.data if trace.name == "the open sequence").x) == 3
+    assert "1 item found" in chart.alt
+
+
+def rows(*words: str) -> list[titles.Row]:
+    return [titles.Row(0, tuple(titles.Place(i, (titles.Option(word, 0.5),)) for i, word in enumerate(words)))]
+
+
+def test_the_film_shows_each_word_while_it_lasts() -> None:
+    scenes = [film.Scene(0, rows("A", "B")), film.Scene(5, rows("A", "C"), 0.1)]
+    picture = film.film(scenes, HOSTILE, "The log: 3 users.", "The result: 1 sequence.", "How titles condense")
+    assert picture.count(">A<") == 1, "a title that stays is one word"
+    assert "starts as: A; B" in picture
+    assert "ends as: A; C" in picture
+    assert "<script" not in picture
+
+
+def test_scores_compare_with_everything() -> None:
+    def row(mean: float) -> dict[str, dict[str, float]]:
+        return {"recall@10": {"mean": mean, "std": 0.01, "n": 3}}
+
+    report = {"budget": {"sequences": 20}, "valid": {"full": row(0.2), "soft": row(0.17), "random": row(0.05)}}
+    assert scores.sentence(report).replace("\u00a0", " ") == (
+        "A recommender trained on 20 synthetic sequences reaches 85 % of what the whole log teaches; as many real "
+        "sequences drawn at random reach 25 %."
+    )
+    assert scores.split_of({**report, "test": report["valid"]})[0] == "test"
+    assert scores.bars({"valid": {}}) is None
+    assert "no comparison" in scores.sentence({})
+
+
+def test_json_of_a_figure_is_small() -> None:
+    """20,000 items stay under 8 MB on the wire: titles travel once, in customdata."""
+    table = points(20_000)
+    figure = maps.item_map(table, [maps.View.TEXT], maps.Colour.CATEGORY, np.zeros(20_000, dtype=bool)).figure
+    assert len(json.dumps(figure.to_plotly_json(), default=lambda value: np.asarray(value).tolist())) < 8e6
