@@ -89,8 +89,11 @@ def _entries(items: Tensor, weights: Tensor, catalog: Catalog) -> list[dict[str,
 
 
 def snapshot_table(synthetic: SyntheticSequences, basis: Tensor) -> pd.DataFrame:
-    """The labels' top rows at a moment of the distillation: sequence, position, items, weights (lists of ten)."""
+    """A moment of the distillation: sequence, position, the labels' top rows (`items`, `weights`, lists of ten) and
+    the input rows (`input_items`, `input_weights`)."""
     items, weights = (tensor.cpu().numpy() for tensor in top_rows(synthetic, basis))
+    with torch.no_grad():
+        input_items, input_weights = (tensor.cpu().numpy() for tensor in synthetic.inputs(basis))
     m, length, count = items.shape
     return pd.DataFrame(
         {
@@ -98,6 +101,8 @@ def snapshot_table(synthetic: SyntheticSequences, basis: Tensor) -> pd.DataFrame
             "position": np.tile(np.arange(length, dtype=np.int32), m),
             "items": list(items.reshape(-1, count).astype(np.int32)),
             "weights": list(weights.reshape(-1, count).astype(np.float32)),
+            "input_items": list(input_items.reshape(m * length, -1).astype(np.int32)),
+            "input_weights": list(input_weights.reshape(m * length, -1).astype(np.float32)),
         }
     )
 

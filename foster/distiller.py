@@ -41,15 +41,15 @@ class DistillConfig:
     items of every row that are always in U, refreshed at each reset; real_batch: real windows a step.
     """
 
-    steps: int = 200
-    reset_every: int = 40
+    steps: int = 240
+    reset_every: int = 80
     student_steps: int = 2
-    student_rate: float = 3e-3
+    student_rate: float = 1e-2
     model_rate: float = 1e-4
     penalty: float = 1.0
     damping: float = 0.5
     regularisation: float = 0.1
-    synthetic_rate: float = 0.02
+    synthetic_rate: float = 0.01
     learn_inputs: bool = True
     subset: int = 1024
     top: int = 8
@@ -82,9 +82,9 @@ class DistillStep:
 
 
 def default_steps(n_items: int, positions: int, events: int) -> int:
-    """Outer steps where the run names none: the same for every size so far (see the log of trials)."""
+    """Outer steps where the run names none: the same for every size so far."""
     del n_items, positions, events
-    return 200
+    return 240
 
 
 def label_divergence(

@@ -1,7 +1,7 @@
 """The experiment, top to bottom: data → text → experts → distillation → students → map → report.
 
-Every stage keeps what it finished in the run's `checkpoints/` (experts in the shared cache), so that a run killed at any
-moment goes on where it was and ends with the same result.
+Every stage keeps what it finished in the run's `checkpoints/` (experts in the shared cache), so that a run killed at
+any moment goes on where it was and ends with the same result.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor
 
 from foster import __version__
-from foster.condensers import random_real, uniform_items, with_teacher_labels
+from foster.condensers import random_real, teacher_continuations, uniform_items, with_teacher_labels
 from foster.decode import harden, neighbour_table, sequence_table, snapshot_table
 from foster.distiller import DistillConfig, Distiller, default_steps
 from foster.encoder import TextEncoder, item_embeddings, load_embeddings, public_features
@@ -46,8 +46,8 @@ from foster.synthetic import (
 from foster.training import Batch, RealWindows, Recipe
 from foster.trajectory import ExpertConfig, ExpertTrajectory, train_expert
 
-SOFT_RECIPE = Recipe(steps=300, learning_rate=3e-3, dropout=0.1)
-HARD_RECIPE = Recipe(steps=100, learning_rate=3e-3, dropout=0.3)
+SOFT_RECIPE = Recipe(steps=300, learning_rate=1e-2, dropout=0.3)
+HARD_RECIPE = Recipe(steps=100, learning_rate=1e-2, dropout=0.5)
 SNAPSHOTS = 30
 
 # Share of a run's time that each stage takes, for the progress bar.
@@ -229,7 +229,8 @@ def _distil(
 
     start_file, state_file = run.path("checkpoints/start.safetensors"), run.path("checkpoints/distil.safetensors")
     if not start_file.is_file():
-        items = uniform_items(world.n_items, spec.sequences, spec.length, draw).to(world.device)
+        first = uniform_items(world.n_items, spec.sequences, 1, draw)[:, 0].to(world.device)
+        items = teacher_continuations([teacher], world.features, first, spec.length, draw)
         start = with_teacher_labels(items, [teacher], world.features, basis)
         run.write_file("checkpoints/start.safetensors", lambda path: start.save(path, SOFT_RECIPE, world.n_items))
     start, _ = SyntheticSequences.load(start_file)
@@ -244,6 +245,7 @@ def _distil(
     keep = set(np.unique(np.geomspace(1, max(1, steps), SNAPSHOTS).round().astype(int)).tolist())
     if distiller.step == 0:
         run.write_table("snapshots/000000.parquet", snapshot_table(start, basis))
+        _check_student(spec, run, world, distiller, basis)
     for event in distiller.run():
         run.event("distil", **asdict(event))
         if event.step in keep:

@@ -74,9 +74,7 @@ class RunSpec:
         except (ValueError, TypeError) as error:
             raise UserError(f"the run specification is not a JSON object ({error}); write one or delete it") from None
         if fields.pop("schema", None) != SCHEMA:
-            raise UserError(
-                f"the run specification has no schema {SCHEMA}; it is of another version of foster"
-            )
+            raise UserError(f"the run specification has no schema {SCHEMA}; it is of another version of foster")
         unknown = sorted(set(fields) - {field.name for field in dataclasses.fields(cls)})
         if unknown:
             raise UserError(f"the run specification has unknown keys: {', '.join(unknown)}; remove them")

@@ -7,8 +7,8 @@ from foster.ui.states import banner, need_run
 selection = frame("Sequences")
 heading(
     "What the sequences say",
-    "Each row is one synthetic sequence. A position is not one item but a distribution over all of them; the card "
-    "shows its likeliest title, how sure it is, and what a student is taught to recommend next.",
+    "Each row is one synthetic sequence. At every position a student reads the small title and is taught what to "
+    "recommend next: not one item but a distribution over the whole catalogue, of which a card shows the likeliest.",
 )
 run, status = need_run(selection)
 banner(selection.store, run, status, "What it has so far is shown below." if run.snapshots() else "")

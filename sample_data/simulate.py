@@ -10,17 +10,19 @@ A reader takes the next book for one of five reasons (shares in `REASONS`):
 
 continue  goes on with an author under way: the next volume of a series, else another of the author's books. Several
           authors are under way at once and take turns, so the next book is often no sequel of the last one.
-theme     follows a link from a subject of one of the last few books to another subject ("after vampires, cold war
-          spies") and picks a book on it, most often one that suits the reader.
-author    follows a link from the author of one of the last few books to another author ("after X, read Y").
+theme     follows a link from the theme of one of the last three books to another theme ("after vampires, go on to
+          castles") and picks a book on it that suits the reader.
+author    follows a link from the author of one of the last three books to another author ("after X, read Y").
 taste     picks from the home genre or one next to it: favourite subjects, favourite era and fame count.
 noise     picks any book by fame alone.
 
-Links between subjects and between authors are two fixed directed graphs, drawn once, mostly along the table `MOVES` of
-genres. What leads where is not what texts resemble, but it depends only on what texts say.
+Links between themes (common subjects) and between authors are two fixed directed graphs, drawn once along the table
+`MOVES` of genres. What leads where is not what texts resemble, but it depends only on what the texts say. The book
+before the last is the usual source of a link: the next one is settled on while the last one is still being read. A
+reason that leads nowhere (all of it read) gives way to taste.
 
 Taste drifts: the home genre moves along `MOVES`, and favourite subjects are replaced by those of books just liked.
-Series are read in order (but for noise). Fame is drawn once, has a long tail and is not in any text.
+Series are read in order, but for noise. Fame is drawn once, has a long tail and is not in any text.
 """
 
 from __future__ import annotations
@@ -43,15 +45,15 @@ READERS = 3_000
 FEWEST, MOST = 5, 60  # books a reader; the smaller of two uniform draws, so the mean is near 23
 FIRST_DAY, START_DAYS, SPAN_DAYS = 19_723, 180, 480  # days since 1970-01-01 (2024-01-01); a reading life of 480 days
 
-REASONS = {"continue": 46, "theme": 26, "author": 10, "taste": 12, "noise": 6}  # percent
+REASONS = {"continue": 34, "theme": 16, "author": 34, "taste": 10, "noise": 6}  # percent
 STOP_AUTHOR = 10  # percent: how often a reader is done with an author after a book
-UNDER_WAY = 4  # authors at once; the oldest is forgotten
-RECENT = (4, 4, 3, 3, 2)  # weights of the last books as starting points of a link, latest first
-LINKS = (6, 3)  # weights of the links of a subject or an author
-TURNS = (4, 4, 3, 1)  # weights of the authors under way: the one just read is the least likely to be next
+UNDER_WAY = 3  # authors at once; the oldest is forgotten
+RECENT = (1, 4, 2)  # weights of the last books as the source of a link, latest first: a link takes time to act
+LINKS = (7, 2)  # weights of the two links of a theme or an author
+TURNS = (4, 3, 1)  # weights of the authors under way, latest last: the one just read is the least likely
 LIKED = 3  # extra weight of a book for each favourite subject it shares, three at most
 FAME = (2, 600, 16)  # fame of the author of rank r is a + b // (r + c): 39, 37, 35 … 3
-THEME_BOOKS = 7  # a subject of at least so many books has links
+THEME_BOOKS = 7  # a subject of so many books is a theme, and has links
 DRIFT = 6  # percent: how often the home genre moves after a book
 KEEP_SERIES = 75  # percent: how often going on with an author means going on with the series in hand
 ERAS = (1900, 1946, 1975, 1995)  # first years of the eras after the first

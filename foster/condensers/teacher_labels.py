@@ -6,7 +6,7 @@ The strongest simple control of the feasibility study, and the start of the FOST
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from foster.recommender import SequentialRecommender
 from foster.synthetic import SyntheticSequences, fit_queries
@@ -24,6 +24,23 @@ def teacher_log_labels(teachers: list[SequentialRecommender], features: Tensor, 
         mean = p if mean is None else mean + p
     assert mean is not None
     return (mean / len(teachers)).clamp(min=1e-30).log()
+
+
+@torch.no_grad()
+def teacher_continuations(
+    teachers: list[SequentialRecommender], features: Tensor, first: Tensor, length: int, generator: Generator
+) -> Tensor:
+    """Sequences [M, L] that open with `first` [M] and go on as the teachers would: each next item is drawn from their
+    mean distribution after the prefix, no item twice while others are left. generator: on the CPU.
+    """
+    sequences = first.unsqueeze(1)
+    for _ in range(length - 1):
+        p = teacher_log_labels(teachers, features, sequences)[:, -1].exp().cpu()
+        if sequences.shape[1] < len(features):
+            p.scatter_(1, sequences.cpu(), 0.0)
+        following = torch.multinomial(p, 1, generator=generator).to(sequences.device)
+        sequences = torch.cat([sequences, following], 1)
+    return sequences
 
 
 def with_teacher_labels(

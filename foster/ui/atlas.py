@@ -80,7 +80,7 @@ def _table(points: pd.DataFrame, matches: np.ndarray, query: str) -> None:
     st.dataframe(
         rows.sort_values("mass", ascending=False)[["title", "category", "popularity", "mass", "item_id"]],
         hide_index=True,
-        height=320,
+        height=320 if len(rows) > 8 else "auto",
         alt="The items of the map as a table",
         column_config={
             "title": st.column_config.TextColumn("Title", width="large"),

@@ -38,8 +38,9 @@ class Curve:
     symbol: str
 
 
-# One panel a list: terms of one scale share it, all panels share the axis of steps.
-_CROSS_ENTROPY = (
+# One panel a list: terms of one scale share it, all panels share the axis of steps. The synthetic terms are divergences
+# from the labels, the real one is the cross-entropy of the next item.
+_LOSSES = (
     Curve("synthetic_theta", "synthetic, at θ (follows the real data)", palette.BLUE, "solid", "circle"),
     Curve("synthetic_omega", "synthetic, at ω (follows the synthetic data)", palette.VERMILION, "dash", "square"),
     Curve("real", "real, at θ", palette.GREY, "dot", "diamond"),
@@ -75,7 +76,7 @@ def losses(distil: Sequence[Event], valid: Sequence[Event], steps: int | None = 
     """
     shown = thin(distil)
     panels: list[tuple[str, Sequence[Curve], Sequence[Event]]] = [
-        ("Cross-entropy, nats", _CROSS_ENTROPY, shown),
+        ("Divergence and loss, nats", _LOSSES, shown),
         ("Gap", _GAP, shown),
         ("Regulariser", _REGULARISER, shown),
         ("Recall@10, validation", (_VALID,), thin(valid)),
@@ -102,7 +103,8 @@ def losses(distil: Sequence[Event], valid: Sequence[Event], steps: int | None = 
         )
     figure.update_xaxes(range=[0, 1.015 * steps] if steps else None, zeroline=False)
     figure.update_xaxes(title_text="step", row=len(panels), col=1)
-    figure.update_yaxes(rangemode="tozero", row=len(panels), col=1)
+    best = max((event["recall@10"] for event in valid), default=0.1)
+    figure.update_yaxes(range=[0, 1.2 * best], row=len(panels), col=1)
     figure.update_layout(
         height=640,
         margin={"l": 8, "r": 8, "t": 28, "b": 8},
@@ -115,7 +117,7 @@ def losses(distil: Sequence[Event], valid: Sequence[Event], steps: int | None = 
 
 def _draw(figure: go.Figure, curve: Curve, events: Sequence[Event], row: int) -> None:
     found = [event for event in events if event.get(curve.key) is not None]
-    sparse = len(found) <= 40
+    sparse = len(found) <= 15
     figure.add_trace(
         go.Scatter(
             x=[event["step"] for event in found],
@@ -138,7 +140,7 @@ def _say_losses(distil: Sequence[Event], valid: Sequence[Event]) -> str:
     if distil:
         first, last = distil[0], distil[-1]
         parts.append(f"Loss terms from step {first['step']} to step {last['step']}.")
-        for curve in (*_CROSS_ENTROPY, *_GAP, *_REGULARISER):
+        for curve in (*_LOSSES, *_GAP, *_REGULARISER):
             if first.get(curve.key) is not None and last.get(curve.key) is not None:
                 parts.append(f"{curve.name}: {first[curve.key]:.3f} to {last[curve.key]:.3f}.")
     if valid:
@@ -151,25 +153,25 @@ def _say_losses(distil: Sequence[Event], valid: Sequence[Event]) -> str:
 
 
 def experts(events: Sequence[Event]) -> Chart:
-    """Validation Recall@10 of each expert by epoch, while experts train on the full log."""
+    """Validation NDCG@10 of each expert by its training step, while it learns from the full log."""
     figure = go.Figure()
     colours = (palette.BLUE, palette.VERMILION, palette.GREEN, palette.PURPLE, palette.OCHRE, palette.GREY)
     dashes = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
     said = []
-    scored = [event for event in events if event.get("recall@10") is not None]
+    scored = [event for event in events if event.get("score") is not None]
     for number in sorted({event["expert"] for event in scored}):
         mine = [event for event in scored if event["expert"] == number]
         figure.add_trace(
             go.Scatter(
-                x=[event["epoch"] for event in mine],
-                y=[event["recall@10"] for event in mine],
+                x=[event["step"] for event in mine],
+                y=[event["score"] for event in mine],
                 name=f"expert {number + 1}",
                 mode="lines+markers",
                 line={"color": colours[number % 6], "dash": dashes[number % 6], "width": 2},
                 hovertemplate="%{y:.3f}",
             )
         )
-        said.append(f"expert {number + 1} is at {words.score(mine[-1]['recall@10'])} after epoch {mine[-1]['epoch']}")
+        said.append(f"expert {number + 1} is at {words.score(mine[-1]['score'])} after step {mine[-1]['step']}")
     figure.update_layout(
         height=280,
         margin={"l": 8, "r": 8, "t": 28, "b": 8},
@@ -177,6 +179,6 @@ def experts(events: Sequence[Event]) -> Chart:
         uirevision="experts",
         legend={"orientation": "h", "y": -0.25, "x": 0},
     )
-    figure.update_xaxes(title_text="epoch over the full log", rangemode="tozero")
-    figure.update_yaxes(title_text="Recall@10, validation", rangemode="tozero", nticks=5)
-    return Chart(figure, f"Experts' validation Recall@10 by epoch: {'; '.join(said) or 'nothing yet'}.")
+    figure.update_xaxes(title_text="training step on the full log", rangemode="tozero")
+    figure.update_yaxes(title_text="NDCG@10, validation", rangemode="tozero", nticks=5)
+    return Chart(figure, f"Experts' validation NDCG@10 by training step: {'; '.join(said) or 'nothing yet'}.")

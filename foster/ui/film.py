@@ -1,7 +1,8 @@
 """The picture that moves: a wall of the log's titles, then the synthetic sequences step by step, then the result.
 
 Plain HTML driven by one CSS clock (style.css): every word has the moments between which it shows, so nothing runs on
-the server and there is no script. The last frame is what stays when motion is unwelcome.
+the server and there is no script. It plays three times; the last frame is what stays, and all there is when motion is
+unwelcome.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 from foster.ui import words
 from foster.ui.markup import Markup, plain, tag
-from foster.ui.titles import Option, Place, Row
+from foster.ui.rows import Place, Row
 
 SEQUENCES, POSITIONS, FRAMES, WALL = 5, 6, 9, 78
 FIRST, LAST = 3.0, 12.0  # on the clock, which runs from 0 to 16: the snapshots; before them the wall
@@ -46,7 +47,7 @@ def film(scenes: Sequence[Scene], wall: Sequence[str], log: str, result: str, he
     times = list(zip(starts, [*starts[1:], END + 1], strict=True))
     taught = all(place.labels for scene in scenes for row in scene.rows for place in row.places[:POSITIONS])
     largest = (
-        max((_strongest(place) for scene in scenes for row in scene.rows for place in row.places), default=1.0) or 1.0
+        max((place.shown.weight for scene in scenes for row in scene.rows for place in row.places), default=1.0) or 1.0
     )
     grid = []
     for line, row in enumerate(scenes[0].rows[:SEQUENCES]):
@@ -71,23 +72,19 @@ def film(scenes: Sequence[Scene], wall: Sequence[str], log: str, result: str, he
     return tag("section", picture, tag("div", pause, legend, class_="film-foot"), class_="film", aria_label=headline)
 
 
-def _strongest(place: Place) -> float:
-    return place.labels[0].weight if place.labels else place.confidence
-
-
 def _cell(places: Sequence[Place], times: Sequence[tuple[float, float]], largest: float) -> Markup:
     """One place over time: what is read there, small, and what is taught to follow, large, with its weight as a bar.
 
     Without labels the title read is the large one. Equal neighbours are one word, or one bar, that stays.
     """
-    taught = all(place.labels for place in places)
-    large = [place.labels[0] if taught else Option(place.title, place.confidence) for place in places]
-    read = _spans([place.title for place in places], times) if taught else []
+    large = [place.shown for place in places]
+    both = all(place.labels and place.read for place in places)
+    read = _spans([place.read[0].title for place in places], times) if both else []
     words_ = _spans([option.title for option in large], times)
-    bars = _spans([f"{option.weight / largest:.2f}" for option in large], times)
+    bars = _spans([f"{option.weight / largest:.1f}" for option in large], times)
     return tag(
         "div",
-        tag("div", *[_timed("bdi", plain(span.value, 40), span) for span in read], class_="read") if taught else None,
+        tag("div", *[_timed("bdi", plain(span.value, 40), span) for span in read], class_="read") if both else None,
         tag("div", *[_timed("bdi", plain(span.value, 60), span) for span in words_]),
         *[_timed("i", "", span, f";--c:{span.value}") for span in bars],
         class_="film-cell",
@@ -145,5 +142,5 @@ def _alt(scenes: Sequence[Scene], log: str, result: str) -> str:
 
 
 def _say(place: Place) -> str:
-    title = plain(place.title, 60)
-    return f"after {title} comes {plain(place.labels[0].title, 60)}" if place.labels else title
+    title = plain(place.shown.title, 60)
+    return f"after {plain(place.read[0].title, 60)} comes {title}" if place.read and place.labels else title

@@ -19,7 +19,7 @@ def frame(title: str, prefer: Prefer = Prefer.FINISHED) -> Selection:
     """Every page calls this first and shows the run that comes back."""
     st.set_page_config(page_title=f"{title} · foster", page_icon=str(HERE / "mark.svg"), layout="wide")
     st.html(HERE / "style.css")
-    selection = select(prefer)
+    selection = select(PAGES[title], prefer)
     with st.container(key="frame", horizontal=True, vertical_alignment="center", gap="small"):
         _wordmark()
         with st.container(key="pages", horizontal=True, width="content", gap="xxsmall"):

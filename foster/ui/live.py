@@ -34,13 +34,13 @@ def ticks(run: Run, status: RunStatus) -> bool:
 
 def live(selection: Selection, run: Run, status: RunStatus) -> None:
     ticking = ticks(run, status)
-    st.fragment(_live, run_every=EVERY_S if ticking else None)(selection.store, run, ticking)
+    st.fragment(_live, run_every=EVERY_S if ticking else None)(selection.store, run, status.state, ticking)
 
 
-def _live(store: RunStore, run: Run, ticking: bool) -> None:
+def _live(store: RunStore, run: Run, before: RunState, ticking: bool) -> None:
     status = run.status()
-    if ticks(run, status) != ticking:
-        st.rerun()  # the whole page once, which turns the timer on or off
+    if status.state is not before or ticks(run, status) != ticking:
+        st.rerun()  # the whole page once: the timer goes on or off, and the frame and the queue follow
     show(tag("h2", label(run, status)))
     _progress(store, run, status)
     _controls(store, run, status)

@@ -11,6 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from foster.runs import Run
+from foster.ui.rows import Row, without_history
 
 _FILES = {
     "items": "items.parquet",
@@ -63,6 +64,11 @@ def snapshot(run: Run, step: int) -> pd.DataFrame | None:
 def events(run: Run, kind: str) -> list[dict[str, Any]]:
     stamp = _stamp(run, "events.jsonl")
     return [] if stamp is None else [event for event in _events(stamp, _run=run) if event.get("kind") == kind]
+
+
+def told(run: Run, rows: list[Row]) -> list[Row]:
+    """Rows as this run's recommender would tell them: without what was read, where nobody takes an item twice."""
+    return without_history(rows) if (run.data() or {}).get("history_masked") else rows
 
 
 def report(run: Run) -> dict[str, Any] | None:

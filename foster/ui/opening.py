@@ -6,10 +6,10 @@ import streamlit as st
 
 from foster.runs import Run
 from foster.ui import address, load, scores, words
-from foster.ui.film import WALL, Scene, film, pick_steps
+from foster.ui.film import SEQUENCES, WALL, Scene, film, pick_steps
 from foster.ui.markup import show, tag
+from foster.ui.rows import rows_of_result, rows_of_snapshot
 from foster.ui.state import data_name
-from foster.ui.titles import Row, rows_of_result, rows_of_snapshot
 
 
 def opening(run: Run) -> None:
@@ -41,25 +41,19 @@ def _picture(run: Run, report: dict | None) -> None:
 
 
 def _scenes(run: Run) -> list[Scene]:
-    items = load.table(run, "items")
+    items, stored = load.table(run, "items"), load.table(run, "sequences")
     if items is None:
         return []
     title_of = dict(zip(items["item"].tolist(), items["title"].tolist(), strict=True))
+    result = [] if stored is None else rows_of_result(stored[stored["sequence"] < SEQUENCES], None)
     recalls = {event["step"]: event["recall@10"] for event in load.events(run, "valid")}
     scenes = []
     for step in pick_steps(run.snapshots()):
         shot = load.snapshot(run, step)
         if shot is not None:
-            scenes.append(
-                Scene(step, _first(rows_of_snapshot(shot[shot["sequence"] < 5], title_of)), recalls.get(step))
-            )
-    if not scenes and (result := load.table(run, "sequences")) is not None:
-        scenes.append(Scene(run.spec.steps or 0, _first(rows_of_result(result[result["sequence"] < 5], None))))
-    return scenes
-
-
-def _first(rows: list[Row]) -> list[Row]:
-    return rows[:5]
+            rows = rows_of_snapshot(shot[shot["sequence"] < SEQUENCES], title_of, result)
+            scenes.append(Scene(step, load.told(run, rows), recalls.get(step)))
+    return scenes or ([Scene(run.spec.steps or 0, result)] if result else [])
 
 
 def _numbers(run: Run, report: dict) -> None:

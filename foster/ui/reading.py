@@ -9,8 +9,8 @@ import streamlit as st
 from foster.runs import Run, RunStatus
 from foster.ui import address, load, titles, words
 from foster.ui.markup import plain, show, tag
+from foster.ui.rows import Row, hard_view, rows_of_result, rows_of_snapshot
 from foster.ui.states import note
-from foster.ui.titles import Row
 
 A_PAGE = 10  # rows
 RESULT = "result"
@@ -43,8 +43,10 @@ def sequences(run: Run, status: RunStatus) -> None:
     _summary(rows, moment, form)
     found = {row.number: row.matches(query) for row in rows} if query else {}
     shown = _filtered(rows, query, found)
+    if any(place.known for row in rows for place in row.places):
+        st.caption("In this log nobody takes an item twice, so a card leaves out what was read before it in its row.")
     _pages(shown, form is Form.SOFT, found)
-    _twin(shown, form is Form.SOFT)
+    _twin(shown)
 
 
 def _scrub(moments: list[str]) -> str:
@@ -75,35 +77,33 @@ def _form(moment: str) -> Form:
 
 
 def _rows(run: Run, moment: str, form: Form) -> list[Row]:
+    stored = load.table(run, "sequences")
+    result = [] if stored is None else rows_of_result(stored, load.table(run, "neighbours"))
     if moment == RESULT:
-        result = load.table(run, "sequences")
-        rows = [] if result is None else titles.rows_of_result(result, load.table(run, "neighbours"))
-        return titles.hard_view(rows) if form is Form.HARD else rows
+        return hard_view(result) if form is Form.HARD else load.told(run, result)
     shot, items = load.snapshot(run, int(moment)), load.table(run, "items")
     if shot is None:
         return []
     names = {} if items is None else dict(zip(items["item"].tolist(), items["title"].tolist(), strict=True))
-    return titles.rows_of_snapshot(shot, names)
+    return load.told(run, rows_of_snapshot(shot, names, result))
 
 
 def _summary(rows: list[Row], moment: str, form: Form) -> None:
     places = [place for row in rows for place in row.places]
     if not places:
         return
-    figures = [
-        ("Sequences", words.count(len(rows)), f"of {len(rows[0].places)} positions"),
-        ("Different titles", words.count(titles.distinct(rows)), f"at {words.count(len(places))} positions"),
-    ]
-    if form is Form.SOFT:
-        if any(len(place.options) > 1 for place in places):
-            mean = sum(place.confidence for place in places) / len(places)
-            figures.append(("How sure", words.share(mean), "mean weight of the likeliest title"))
-        if labelled := [place.labels[0].weight for place in places if place.labels]:
-            mean = sum(labelled) / len(labelled)
-            figures.append(("Next", words.share(mean), "mean weight of the first recommendation"))
+    figures = [("Sequences", words.count(len(rows)), f"of {len(rows[0].places)} positions")]
+    if read := {place.read[0].title for place in places if place.read}:
+        figures.append(("Titles read", words.count(len(read)), f"at {words.count(len(places))} positions"))
+    if taught := [place.taught for place in places if place.taught]:
+        figures.append(("Titles taught", words.count(len({each.title for each in taught})), "first recommendations"))
+        mean = sum(each.weight for each in taught) / len(taught)
+        figures.append(("How sure", words.share(mean), "mean weight of the first recommendation"))
     overlaps = [row.facts["overlap"] for row in rows if row.facts.get("overlap") is not None]
     if overlaps:
-        figures.append(("Nearest real user", words.share(max(overlaps)), "largest overlap of items; 100 % is a copy"))
+        figures.append(
+            ("Nearest real user", words.share(max(overlaps)), "largest overlap of items; 100\u00a0% is a copy")
+        )
     repetitions = [row.facts["repetition"] for row in rows if row.facts.get("repetition") is not None]
     if repetitions:
         mean = sum(repetitions) / len(repetitions)
@@ -111,12 +111,12 @@ def _summary(rows: list[Row], moment: str, form: Form) -> None:
     diversities = [row.facts["diversity"] for row in rows if row.facts.get("diversity") is not None]
     if diversities:
         figures.append(
-            ("Diversity", f"{sum(diversities) / len(diversities):.2f}", "0: all alike in text, 1: unrelated")
+            ("Diversity", f"{sum(diversities) / len(diversities):.2f}", "0: all alike in text; 1: unrelated")
         )
     st.space("xsmall")
     show(titles.stats(figures))
     if moment != RESULT:
-        st.caption("Overlap, repetition and diversity are measured on the result: slide to its end.")
+        st.caption("Overlap, repetition and diversity are measured on the hard form of the result: slide to the end.")
 
 
 def _filtered(rows: list[Row], query: str, found: dict[int, frozenset[int]]) -> list[Row]:
@@ -173,18 +173,18 @@ def _row(row: Row, opened: bool, soft: bool, found: frozenset[int]) -> None:
                 )
         if opened and soft:
             if (user := row.facts.get("nearest_user")) is not None:
-                show(tag("p", "Nearest real user: ", tag("bdi", plain(str(user), 60)), class_="hint"))
-            show(titles.ladder(row, soft, found))
+                show(tag("p", "Nearest real user of its hard form: ", tag("bdi", plain(str(user), 60)), class_="hint"))
+            show(titles.ladder(row, found))
         else:
-            show(titles.strip(row, soft, found))
+            show(titles.strip(row, found))
 
 
-def _twin(rows: list[Row], soft: bool) -> None:
+def _twin(rows: list[Row]) -> None:
     with st.expander("The same as a table"):
         st.dataframe(
-            titles.as_table(rows, soft),
+            titles.as_table(rows),
             hide_index=True,
             height=420,
-            alt="Every shown sequence and position with its title, confidence, alternatives and labels",
-            column_config={"Confidence": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1)},
+            alt="Every shown sequence and position with what is read, what is recommended next, and the alternatives",
+            column_config={"Weight": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1)},
         )

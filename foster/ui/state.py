@@ -20,9 +20,10 @@ class Prefer(StrEnum):
 
 @dataclass(frozen=True)
 class Selection:
-    """runs: what the store holds, newest first, with the statuses seen in one look. unknown: a run id that the URL
-    asks for and the store does not have. problem: why the store cannot be read at all."""
+    """page: the script that is shown. runs: what the store holds, newest first, with the statuses seen in one look.
+    unknown: a run id that the URL asks for and the store does not have. problem: why the store cannot be read."""
 
+    page: str
     store: RunStore
     runs: tuple[tuple[Run, RunStatus], ...]
     run: Run | None
@@ -41,21 +42,21 @@ class Selection:
         return tuple(sorted(found, key=lambda each: (each[1].state is RunState.QUEUED, each[1].created)))
 
 
-def select(prefer: Prefer, store: RunStore | None = None) -> Selection:
+def select(page: str, prefer: Prefer) -> Selection:
     """The URL's run, else the preferred one."""
-    store = store or RunStore(default_root())
+    store = RunStore(default_root())
     try:
         runs = tuple(store.survey()[0])
     except UserError as error:
-        return Selection(store, (), None, None, problem=str(error))
+        return Selection(page, store, (), None, None, problem=str(error))
     asked = address.asked("run")
     if asked is None:
         run, status = _preferred(runs, prefer) or (None, None)
-        return Selection(store, runs, run, status)
+        return Selection(page, store, runs, run, status)
     for run, status in runs:
         if run.id == asked:
-            return Selection(store, runs, run, status)
-    return Selection(store, runs, None, None, unknown=asked)
+            return Selection(page, store, runs, run, status)
+    return Selection(page, store, runs, None, None, unknown=asked)
 
 
 def _preferred(runs: tuple[tuple[Run, RunStatus], ...], prefer: Prefer) -> tuple[Run, RunStatus] | None:

@@ -51,18 +51,23 @@ def _offer(selection: Selection) -> None:
     with st.container(horizontal=True):
         if selection.demo is not None:
             st.page_link(
-                "app.py", label="Open the demo", icon=":material/play_circle:", query_params={"run": selection.demo.id}
+                selection.page,
+                label="Open the demo",
+                icon=":material/play_circle:",
+                query_params={"run": selection.demo.id},
             )
         st.page_link("pages/distil.py", label="Distil something", icon=":material/science:", query_params={})
     if selection.runs:
         show(tag("h2", "Runs in this store"))
-        run_links(selection, "app.py")
+        run_links(selection)
 
 
-def run_links(selection: Selection, page: str) -> None:
+def run_links(selection: Selection) -> None:
+    """The newest runs, each opening this page."""
     for run, status in selection.runs[:20]:
-        st.page_link(page, label=f"`{run.id}`", query_params={"run": run.id})
-        st.text(label(run, status), width="content")
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.page_link(selection.page, label=run.id, query_params={"run": run.id})
+            st.text(label(run, status), width="content")
 
 
 def note(title: str, text: str = "", kind: str = "plain") -> None:
@@ -106,7 +111,8 @@ def _sentence(run: Run, status: RunStatus) -> tuple[str, str]:
             "It can go on from its last checkpoint.",
             "bad",
         )
-    return f"{status.error or 'The worker gave no reason; see its log.'}", "bad"
+    reason = status.error or "The worker gave no reason; its log may."
+    return f"{reason}. Put that right and resume, or start another run.".replace("..", "."), "bad"
 
 
 def resume_button(store: RunStore, run: Run) -> None:

@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ import pandas as pd
 import pytest
 from run_folders import HOSTILE
 
-from foster.ui import charts, film, maps, markup, scores, titles
+from foster.ui import charts, film, maps, markup, scores
+from foster.ui.rows import UNKNOWN, Option, Place, Row, rows_of_snapshot, without_history
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted(path.stem for path in (ROOT / "foster" / "ui").glob("[a-z]*.py"))
@@ -30,7 +32,7 @@ def test_values_need_no_streamlit() -> None:
     """Figures and texts can be made where no page is."""
     code = "import sys, foster.ui.palette, foster.ui.words; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
-    for name in ("charts", "maps", "film", "scores", "titles", "words", "palette"):
+    for name in ("charts", "maps", "film", "scores", "titles", "rows", "words", "palette"):
         assert "import streamlit" not in (ROOT / "foster" / "ui" / f"{name}.py").read_text(encoding="utf-8")
 
 
@@ -107,16 +109,40 @@ def test_a_search_and_a_sequence_are_drawn_on_top() -> None:
     assert "1 item found" in chart.alt
 
 
-def rows(*words: str) -> list[titles.Row]:
-    return [titles.Row(0, tuple(titles.Place(i, (titles.Option(word, 0.5),)) for i, word in enumerate(words)))]
+def taught(*words: str) -> list[Row]:
+    places = (Place(i, (Option(f"read {i}", 1.0),), (Option(word, 0.5),)) for i, word in enumerate(words))
+    return [Row(0, tuple(places))]
+
+
+def test_a_snapshot_takes_what_is_read_from_the_result_when_it_cannot_change() -> None:
+    shot = pd.DataFrame(
+        {"sequence": [0, 0], "position": [0, 1], "items": [[1, 0], [2, 1]], "weights": [[0.4, 0.1]] * 2}
+    )
+    rows = rows_of_snapshot(shot, {0: "a", 1: "b"}, taught("x", "y"))
+    assert [place.titles for place in rows[0].places] == [("read 0", "b"), ("read 1", UNKNOWN)]
+    mixed = [Row(0, (Place(0, (Option("m", 0.6), Option("n", 0.4))),))]
+    assert rows_of_snapshot(shot, {1: "b"}, mixed)[0].places[0].read == ()
+    stored = shot.assign(input_items=[[0], [1]], input_weights=[[1.0], [1.0]])
+    assert rows_of_snapshot(stored, {0: "a", 1: "b"}, mixed)[0].places[0].titles == ("a", "b")
+
+
+def test_what_was_read_is_not_what_a_card_recommends() -> None:
+    labels = (Option("b", 0.6), Option("a", 0.2), Option("c", 0.1))
+    row = Row(0, (Place(0, (Option("a", 1.0),), labels), Place(1, (Option("b", 1.0),), labels)))
+    (told,) = without_history([row])
+    assert [place.shown.title for place in told.places] == ["b", "c"]
+    assert told.places[1].labels == labels, "nothing is lost"
+    assert told.matches("C") == {1}
+    only_known = replace(told.places[1], labels=labels[:2])
+    assert only_known.shown.title == "b"
 
 
 def test_the_film_shows_each_word_while_it_lasts() -> None:
-    scenes = [film.Scene(0, rows("A", "B")), film.Scene(5, rows("A", "C"), 0.1)]
+    scenes = [film.Scene(0, taught("A", "B")), film.Scene(5, taught("A", "C"), 0.1)]
     picture = film.film(scenes, HOSTILE, "The log: 3 users.", "The result: 1 sequence.", "How titles condense")
     assert picture.count(">A<") == 1, "a title that stays is one word"
-    assert "starts as: A; B" in picture
-    assert "ends as: A; C" in picture
+    assert "starts as: after read 0 comes A; after read 1 comes B" in picture
+    assert "ends as: after read 0 comes A; after read 1 comes C" in picture
     assert "<script" not in picture
 
 
