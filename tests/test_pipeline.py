@@ -1,0 +1,118 @@
+"""The whole experiment on a small world: complete, and the same after being cut off anywhere."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from worlds import cycle_folder
+
+import foster.pipeline
+from foster.errors import UserError
+from foster.formats import load_dataset
+from foster.pipeline import choose_device, execute
+from foster.runs import RunStore, RunWriter
+from foster.spec import RunSpec
+from foster.training import Recipe
+
+NAMES = "full popular bigram zero_shot untrained random teacher_random teacher_uniform start_soft start_hard soft hard"
+
+
+class Cut(Exception):
+    pass
+
+
+class CuttingWriter(RunWriter):
+    """Dies at the n-th event of a kind, as a killed worker would."""
+
+    def __init__(self, folder: Path, kind: str, at: int) -> None:
+        super().__init__(folder)
+        self.kind, self.left = kind, at
+
+    def event(self, kind: str, **fields: Any) -> None:
+        super().event(kind, **fields)
+        self.left -= kind == self.kind
+        if self.left == 0:
+            raise Cut
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunSpec:
+    """A run that takes seconds: the cycle world with shipped embeddings, short students."""
+    folder = cycle_folder(tmp_path / "cycle")
+
+    def with_embeddings(source: str) -> Any:
+        return dataclasses.replace(load_dataset(source), embeddings=folder / "embeddings.safetensors")
+
+    monkeypatch.setattr(foster.pipeline, "load_dataset", with_embeddings)
+    monkeypatch.setattr(foster.pipeline, "SOFT_RECIPE", Recipe(steps=15))
+    monkeypatch.setattr(foster.pipeline, "HARD_RECIPE", Recipe(steps=15))
+    return RunSpec(data=str(folder), sequences=4, length=5, steps=100, students=2, report_test=True, device="cpu")
+
+
+def finish(store: RunStore, run_folder: Path) -> dict[str, Any]:
+    with RunWriter(run_folder) as writer:
+        return execute(RunStore(store.root).get(run_folder.name).spec, writer, store.cache)
+
+
+def comparable(report: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in report.items() if k not in ("seconds", "peak_memory_mb", "run_id")}
+
+
+def test_report_is_complete_and_everything_a_page_reads_is_there(world: RunSpec, tmp_path: Path) -> None:
+    store = RunStore(tmp_path / "runs")
+    run = store.create(world)
+    report = finish(store, run.path)
+    assert set(report["valid"]) == set(report["test"]) == set(NAMES.split())
+    assert report["valid"]["soft"]["recall@10"]["n"] == 2
+    assert report["valid"]["bigram"]["recall@10"]["mean"] == 1  # planted
+    assert report["budget"] == {"sequences": 4, "length": 5}
+    assert run.report() == report
+    assert len(run.sequences()) == 20
+    assert run.snapshots()[0] == 0
+    assert run.snapshots()[-1] == 100
+    assert len(run.items()) == 24
+    assert float(run.map()["mass"].sum()) == pytest.approx(20, abs=1e-2)
+    assert set(run.neighbours().columns) >= {"nearest_user", "overlap", "repetition", "diversity"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "at"), [("stage", 2), ("expert", 2), ("distil", 3), ("distil", 90), ("student", 3), ("stage", 6)]
+)
+def test_a_run_cut_off_anywhere_ends_with_the_same_result(
+    world: RunSpec, tmp_path: Path, kind: str, at: int, uncut: dict[str, Any]
+) -> None:
+    if not uncut:
+        whole = RunStore(tmp_path / "whole")
+        run = whole.create(world)
+        uncut["report"] = comparable(finish(whole, run.path))
+        uncut["artefact"] = (run.path / "synthetic.safetensors").read_bytes()
+    store = RunStore(tmp_path / "cut")
+    run = store.create(world)
+    with pytest.raises(Cut), CuttingWriter(run.path, kind, at) as writer:
+        execute(world, writer, store.cache)
+    report = comparable(finish(store, run.path))
+    assert (run.path / "synthetic.safetensors").read_bytes() == uncut["artefact"]
+    assert {**report, "spec_hash": ""} == {**uncut["report"], "spec_hash": ""}  # the data folder's path differs
+
+
+@pytest.fixture(scope="module")
+def uncut() -> dict[str, Any]:
+    return {}
+
+
+def test_more_sequences_than_users_and_no_steps_still_report(world: RunSpec, tmp_path: Path) -> None:
+    store = RunStore(tmp_path / "runs")
+    run = store.create(dataclasses.replace(world, sequences=50, length=3, steps=0, students=1, report_test=False))
+    report = finish(store, run.path)
+    assert "test" not in report
+    assert set(report["valid"]) == set(NAMES.split())
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_cuda_without_a_gpu_says_what_to_do() -> None:
+    with pytest.raises(UserError, match="--device cpu"):
+        choose_device("cuda")
