@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import literal
 import numpy as np
 import pytest
-import reference
 import torch
+from cycle_world import N_ITEMS, cycle_log, random_features
 from torch import Generator
-from worlds import N_ITEMS, cycle_log, random_features
 
 from foster import metrics
 from foster.cooccurrence import conditional, regulariser, semantic_similarity, soft_cooccurrence
@@ -23,12 +23,12 @@ def labels(m: int = 3, length: int = 4, items: int = 6) -> torch.Tensor:
 
 def test_soft_cooccurrence_equals_the_double_sum() -> None:
     p = labels()
-    assert torch.allclose(soft_cooccurrence(p), reference.cooccurrence(p))
+    assert torch.allclose(soft_cooccurrence(p), literal.cooccurrence(p))
 
 
 def test_regulariser_equals_the_written_out_sum() -> None:
     p, features = labels(), random_features(6).double()
-    assert float(regulariser(p, semantic_similarity(features))) == pytest.approx(reference.regulariser(p, features))
+    assert float(regulariser(p, semantic_similarity(features))) == pytest.approx(literal.regulariser(p, features))
 
 
 def test_regulariser_is_lowest_when_similar_items_share_a_sequence() -> None:
@@ -80,7 +80,7 @@ def test_inclusion_correction_estimates_the_partition_function() -> None:
 
 def test_ranks_count_ties_against_the_model() -> None:
     scores = [[0.5, 0.5, 0.1], [0.2, 0.9, 0.9], [float("nan"), 0.0, 1.0]]
-    assert metrics.ranks_of(np.array(scores[:2]), np.array([0, 0])).tolist() == reference.ranks(scores[:2], [0, 0])
+    assert metrics.ranks_of(np.array(scores[:2]), np.array([0, 0])).tolist() == literal.ranks(scores[:2], [0, 0])
     assert metrics.ranks_of(np.array(scores), np.array([0, 1, 0])).tolist()[2] == 3  # not a number: last
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from worlds import cycle_folder
+from cycle_world import cycle_folder
 
 import foster.pipeline
 from foster.errors import UserError
