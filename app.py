@@ -9,7 +9,7 @@ selection = frame("Start")
 heading(
     "A whole interaction log, in a few sequences",
     "Dataset distillation condenses an interaction log into a handful of synthetic sequences on which a recommender "
-    "trains almost as well as on everything. Here you can watch it happen and read what the sequences say.",
+    "should train as well as on everything. Here you can watch it happen and read what the sequences say.",
 )
 run, status = need_run(selection)
 banner(selection.store, run, status)

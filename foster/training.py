@@ -13,6 +13,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
+from foster.errors import UserError
 from foster.interactions import Interactions
 from foster.recommender import SequentialRecommender
 
@@ -116,12 +117,19 @@ def train(trainer: Trainer, batches: Iterable[Batch]) -> Iterator[float]:
 
 
 class RealWindows:
-    """Mini-batches of real training windows: for every user a random window of L+1 consecutive events, each epoch."""
+    """Mini-batches of real training windows: for every user a random window of L+1 consecutive events, each epoch.
+
+    Raises UserError if no user has two training events: there is no next item to learn.
+    """
 
     def __init__(self, log: Interactions, length: int, device: torch.device) -> None:
         self.items = torch.from_numpy(log.items.astype(np.int64)).to(device)
         starts, stops = log.offsets[:-1], log.offsets[1:]
         usable = stops - starts >= 2  # one event has no next item
+        if not usable.any():
+            raise UserError(
+                "no user has 4 events, so with the last two held out no item follows another; give longer histories"
+            )
         self.starts = torch.from_numpy(starts[usable]).to(device)
         self.sizes = torch.from_numpy((stops - starts)[usable]).to(device)
         self.length, self.device = length, device
