@@ -1,0 +1,90 @@
+"""From tensors to titles: what a person reads is what the set says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from foster.catalog import Catalog
+from foster.decode import harden, neighbour_table, sequence_table, snapshot_table, top_rows
+from foster.interactions import Interactions
+from foster.synthetic import SyntheticSequences
+
+CATALOG = Catalog(tuple("abcdef"), tuple(f"Title <b>{x}</b>" for x in "ABCDEF"))
+BASIS = 10 * torch.eye(6)  # a query is its own logits, so labels can be planted
+
+
+def planted(labels: list[list[int]], first: int = 0, mixture: int = 2) -> SyntheticSequences:
+    """Labels one-hot in the query; input rows prefer `first`, then first + 1."""
+    queries = torch.eye(6)[torch.tensor(labels)]
+    shape = (len(labels), len(labels[0]), 1)
+    items = torch.arange(first, first + mixture).repeat(shape)
+    weights = torch.arange(mixture, 0, -1).float().repeat(shape)
+    return SyntheticSequences(items, weights, queries)
+
+
+def test_a_hard_sequence_opens_with_its_input_and_follows_its_labels() -> None:
+    assert harden(planted([[3, 1, 5, 2]]), BASIS).tolist() == [[0, 3, 1, 5]]
+
+
+def test_a_label_that_was_taken_gives_way_to_the_next_likeliest() -> None:
+    synthetic = planted([[3, 3, 3]])
+    synthetic.queries[:, 1, 4] = 0.5
+    assert harden(synthetic, BASIS).tolist() == [[0, 3, 4]]
+
+
+def test_a_sequence_longer_than_the_catalogue_may_repeat() -> None:
+    hard = harden(planted([[1, 2, 3, 4, 5, 2, 2, 2]]), BASIS)[0].tolist()
+    assert sorted(hard[:6]) == [0, 1, 2, 3, 4, 5]
+    assert hard[6:] == [2, 2]
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_the_table_reads_confidence_alternatives_and_labels(tied: bool) -> None:
+    synthetic = planted([[3, 1], [2, 5]])
+    synthetic = SyntheticSequences(synthetic.items, synthetic.weights, synthetic.queries, tied)
+    table = sequence_table(synthetic, harden(synthetic, BASIS), BASIS, CATALOG)
+    assert table[["sequence", "position"]].to_numpy().tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
+    assert table.item_id.tolist() == (["a", "d", "a", "c"] if tied else ["a"] * 4)
+    assert table.title[0] == "Title <b>A</b>"  # plain text; escaping is the page's business
+    assert table.label_title.tolist() == [f"Title <b>{x}</b>" for x in "DBCF"]
+    assert table.hard_item_id.tolist() == ["a", "d", "a", "c"]
+    assert table.confidence[0] == pytest.approx(1 / (1 + np.exp(-1)), rel=1e-5)
+    for row in table.itertuples():
+        weights = [entry["weight"] for entry in row.alternatives]
+        assert weights == sorted(weights, reverse=True)
+        assert row.confidence == weights[0]
+        assert sum(entry["weight"] for entry in row.labels) == pytest.approx(1, abs=1e-5)  # six items: all shown
+
+
+def test_top_rows_never_ask_for_more_than_the_catalogue_holds() -> None:
+    items, weights = top_rows(planted([[3, 1]]), BASIS, 10)
+    assert items.shape == weights.shape == (1, 2, 6)
+    assert items[0, :, 0].tolist() == [3, 1]
+
+
+def test_a_snapshot_holds_every_position_in_order() -> None:
+    table = snapshot_table(planted([[3, 1], [2, 5]]), BASIS)
+    assert table[["sequence", "position"]].to_numpy().tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
+    assert [int(row[0]) for row in table["items"]] == [3, 1, 2, 5]
+    assert all(abs(float(row.sum()) - 1) < 1e-4 for row in table.weights)
+
+
+def jaccard_of(hard: Tensor, log: Interactions) -> list[float]:
+    best = []
+    for sequence in hard.tolist():
+        sets = [set(log.sequence(u).tolist()) for u in range(log.n_users)]
+        best.append(max(len(s & set(sequence)) / len(s | set(sequence)) for s in sets))
+    return best
+
+
+def test_neighbours_equal_the_naive_jaccard_index_even_with_repeats() -> None:
+    log = Interactions(np.array([0, 1, 1, 0, 2, 3, 4, 5, 4]), np.array([0, 4, 6, 9]), ("x", "y", "z"))
+    hard = torch.tensor([[0, 1, 2], [4, 4, 5], [3, 2, 3]])
+    table = neighbour_table(hard, log, torch.eye(6))
+    assert table.overlap.tolist() == pytest.approx(jaccard_of(hard, log))
+    assert table.nearest_user.tolist() == ["x", "z", "y"]
+    assert table.repetition.tolist() == pytest.approx([0, 1 / 3, 1 / 3])
+    assert table.diversity.tolist() == pytest.approx([1, 1 - 2 / 6, 1 - 2 / 6])  # two of six ordered pairs are equal

@@ -1,0 +1,114 @@
+"""The training loop at its limits: no target, no transition, a schedule, a resumed trainer."""
+
+from __future__ import annotations
+
+import math
+from itertools import repeat
+
+import numpy as np
+import pytest
+import torch
+from cycle_world import N_ITEMS, cycle_log, random_features
+from torch import Generator
+
+from foster.errors import UserError
+from foster.interactions import Interactions
+from foster.recommender import RecommenderConfig, build_recommender
+from foster.training import NO_TARGET, Batch, RealWindows, Recipe, Trainer, next_item_loss, train
+from foster.trajectory import restore_trainer, trainer_state
+
+CPU = torch.device("cpu")
+SHAPE = RecommenderConfig(width=16, max_length=6, dropout=0.3)
+FEATURES = random_features()
+
+
+def trainer(recipe: Recipe, seed: int = 0) -> Trainer:
+    model = build_recommender(16, SHAPE, Generator().manual_seed(seed))
+    return Trainer(model, FEATURES, recipe, Generator().manual_seed(1))
+
+
+def batch(target: int = 3) -> Batch:
+    return Batch(torch.tensor([[[1], [2]]]), torch.ones(1, 2, 1), torch.tensor([[2, target]]))
+
+
+def test_loss_is_the_mean_over_scored_positions_only() -> None:
+    model = trainer(Recipe()).model
+    table = model.item_table(FEATURES)
+    z = model.logits(model(table[torch.tensor([[1, 2]])]), table)[0, 0]
+    expected = float((z.logsumexp(0) - z[2]).detach())
+    assert float(next_item_loss(model, FEATURES, batch(NO_TARGET))) == pytest.approx(expected, rel=1e-5)
+
+
+def test_soft_targets_of_zero_mass_are_left_out() -> None:
+    model = trainer(Recipe()).model
+    soft = torch.zeros(1, 2, N_ITEMS)
+    soft[0, 0, 2] = 1
+    found = next_item_loss(model, FEATURES, Batch(batch().items, batch().weights, soft))
+    assert float(found) == pytest.approx(float(next_item_loss(model, FEATURES, batch(NO_TARGET))), rel=1e-5)
+
+
+def test_a_batch_without_any_target_leaves_the_weights_finite() -> None:
+    one = trainer(Recipe(warmup=0))
+    one.step(Batch(torch.tensor([[[1], [2]]]), torch.ones(1, 2, 1), torch.full((1, 2), NO_TARGET)))
+    assert all(bool(p.isfinite().all()) for p in one.model.parameters())
+
+
+def test_training_takes_exactly_the_recipes_steps() -> None:
+    assert len(list(train(trainer(Recipe(steps=7)), repeat(batch())))) == 7
+    assert list(train(trainer(Recipe(steps=0)), repeat(batch()))) == []
+
+
+def test_training_lowers_the_loss_on_what_it_sees() -> None:
+    losses = list(train(trainer(Recipe(steps=60, learning_rate=1e-2)), repeat(batch())))
+    assert losses[-1] < 0.2 * losses[0]
+
+
+def test_rate_rises_over_the_warm_up_and_falls_to_nearly_nothing() -> None:
+    recipe = Recipe(steps=100, learning_rate=1.0, warmup=10)
+    rates = [recipe.rate(step) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == rates[9]
+    assert rates[99] < 0.001
+    assert Recipe(learning_rate=1.0, warmup=0, decay="constant").rate(10**9) == 1.0
+
+
+def test_a_restored_trainer_goes_on_bit_equal() -> None:
+    through, stopped, resumed = (trainer(Recipe(steps=9), seed) for seed in (0, 0, 7))
+    draws = [Generator().manual_seed(4) for _ in range(3)]
+    expected = list(train(through, repeat(batch())))
+    for _ in range(4):
+        stopped.step(batch())
+    torch.rand(3, generator=draws[1])
+    restore_trainer(resumed, trainer_state(stopped, draws[1]), draws[2])
+    assert list(train(resumed, repeat(batch()))) == expected[4:]
+    for a, b in zip(through.model.parameters(), resumed.model.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert torch.equal(draws[2].get_state(), draws[1].get_state())
+
+
+def test_an_epoch_shows_every_user_once() -> None:
+    log = cycle_log(n_users=N_ITEMS, length=3)
+    seen = torch.cat([b.items[:, 0, 0] for b in RealWindows(log, 5, CPU).epoch(10, Generator().manual_seed(0))])
+    assert sorted(seen.tolist()) == list(range(N_ITEMS))
+
+
+def test_users_with_one_event_are_left_out_and_pairs_are_kept() -> None:
+    windows = RealWindows(Interactions(np.array([5, 1, 2]), np.array([0, 1, 3]), ("a", "b")), 4, CPU)
+    assert len(windows) == 1
+    drawn = windows.draw(10, Generator().manual_seed(0))
+    assert (drawn.items[0, 0, 0], drawn.targets[0].tolist()) == (1, [2, NO_TARGET, NO_TARGET, NO_TARGET])
+
+
+def test_a_log_without_any_transition_is_refused_in_one_line() -> None:
+    with pytest.raises(UserError, match="no user has 4 events") as refused:
+        RealWindows(cycle_log(length=3).leave_one_out().train, 4, CPU)
+    assert "\n" not in str(refused.value)
+
+
+def test_every_full_window_of_a_long_history_is_drawn_equally_often() -> None:
+    windows = RealWindows(Interactions(np.arange(7), np.array([0, 7]), ("a",)), 3, CPU)
+    draw = Generator().manual_seed(0)
+    firsts = [int(windows.batch(torch.tensor([0]), draw).items[0, 0, 0]) for _ in range(800)]
+    shares = np.bincount(firsts) / 800
+    assert len(shares) == 4
+    assert all(math.isclose(share, 0.25, abs_tol=0.06) for share in shares)
