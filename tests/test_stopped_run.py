@@ -1,0 +1,202 @@
+"""A run that a person stops, at any moment and as often as they like, ends as if it had never been stopped."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from cycle_world import cycle_folder
+
+import foster.pipeline
+from foster.distiller import DistillConfig
+from foster.errors import UserError
+from foster.formats import load_dataset
+from foster.interactions import Interactions
+from foster.pipeline import execute
+from foster.runs import Run, RunState, RunStore, RunWriter, Stopped
+from foster.spec import RunSpec
+from foster.training import Recipe
+from foster.trajectory import ExpertConfig
+
+
+class StoppingWriter(RunWriter):
+    """Somebody asks for a stop right after the n-th event of a kind."""
+
+    def __init__(self, folder: Path, kind: str, at: int) -> None:
+        super().__init__(folder)
+        self.kind, self.left = kind, at
+
+    def event(self, kind: str, **fields: Any) -> None:
+        super().event(kind, **fields)
+        self.left -= kind == self.kind
+        if self.left == 0:
+            (self.folder / "stop").touch()
+
+
+def no_map(train: Interactions, totals: np.ndarray, features: np.ndarray, seed: int) -> pd.DataFrame:
+    return pd.DataFrame({"mass": totals.sum(0)})
+
+
+@pytest.fixture(scope="module")
+def spec(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunSpec]:
+    """Seconds of work: short experts, students and resets; every stage still takes several steps."""
+    folder = cycle_folder(tmp_path_factory.mktemp("data") / "cycle")
+
+    def with_embeddings(source: str) -> Any:
+        return dataclasses.replace(load_dataset(source), embeddings=folder / "embeddings.safetensors")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(foster.pipeline, "load_dataset", with_embeddings)
+        patch.setattr(foster.pipeline, "SOFT_RECIPE", Recipe(steps=4))
+        patch.setattr(foster.pipeline, "HARD_RECIPE", Recipe(steps=4))
+        patch.setattr(foster.pipeline, "ExpertConfig", partial(ExpertConfig, patience=1, check_every=8, batch_size=16))
+        patch.setattr(foster.pipeline, "DistillConfig", partial(DistillConfig, reset_every=4))
+        patch.setattr(foster.pipeline, "item_map", no_map)
+        yield RunSpec(data=str(folder), sequences=3, length=4, steps=10, students=2, report_test=True, device="cpu")
+    torch.use_deterministic_algorithms(False)
+
+
+def result(run: Run) -> dict[str, Any]:
+    """What must not depend on how the run went: the report and every file a person looks at."""
+    report = run.report()
+    assert report is not None
+    kept = {k: v for k, v in report.items() if k not in ("seconds", "peak_memory_mb", "run_id")}
+    names = ("synthetic.safetensors", "hard.json", "checkpoints/start.safetensors")
+    tables = {path.name: path.read_bytes() for path in sorted(run.path.rglob("*.parquet"))}
+    return {"report": kept, **{name: (run.path / name).read_bytes() for name in names}, **tables}
+
+
+def go_on(run: Run, cache: Path) -> None:
+    with RunWriter(run.path) as writer:
+        execute(run.spec, writer, cache)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(spec: RunSpec, tmp_path_factory: pytest.TempPathFactory) -> tuple[RunStore, Run]:
+    store = RunStore(tmp_path_factory.mktemp("whole"), bundled=None)
+    run = store.create(spec)
+    go_on(run, store.cache)
+    return store, run
+
+
+def stop_at(run: Run, cache: Path, kind: str, at: int) -> None:
+    with StoppingWriter(run.path, kind, at) as writer:
+        with pytest.raises(Stopped):
+            execute(run.spec, writer, cache)
+        writer.finish(RunState.STOPPED)
+
+
+MOMENTS = [
+    *[("stage", stage) for stage in (1, 2, 3, 4, 5)],
+    ("expert", 1),
+    *[("distil", step) for step in (1, 4, 6, 10)],
+    *[("valid", check) for check in (1, 2)],
+    *[("student", row) for row in (1, 5, 12)],
+]
+
+
+@pytest.mark.parametrize(("kind", "at"), MOMENTS)
+def test_a_run_stopped_and_resumed_ends_with_the_same_files(
+    spec: RunSpec, uninterrupted: tuple[RunStore, Run], tmp_path: Path, kind: str, at: int
+) -> None:
+    store = RunStore(tmp_path, bundled=None)
+    run = store.create(spec)
+    stop_at(run, store.cache, kind, at)
+    assert run.status().state is RunState.STOPPED
+    assert run.report() is None
+    go_on(run, store.cache)
+    assert result(run) == result(uninterrupted[1])
+
+
+def test_a_run_stopped_in_every_stage_ends_with_the_same_files(
+    spec: RunSpec, uninterrupted: tuple[RunStore, Run], tmp_path: Path
+) -> None:
+    store = RunStore(tmp_path, bundled=None)
+    run = store.create(spec)
+    for kind, at in (("stage", 2), ("expert", 1), ("distil", 5), ("distil", 3), ("student", 3), ("student", 2)):
+        stop_at(run, store.cache, kind, at)
+    go_on(run, store.cache)
+    assert result(run) == result(uninterrupted[1])
+
+
+def test_finished_students_are_not_trained_again(spec: RunSpec, tmp_path: Path) -> None:
+    store = RunStore(tmp_path, bundled=None)
+    run = store.create(spec)
+    stop_at(run, store.cache, "student", 7)
+    go_on(run, store.cache)
+    seen = [(event["name"], event["seed"]) for event in run.events("student")]
+    assert len(seen) == len(set(seen))
+    assert [event["step"] for event in run.events("distil")] == list(range(1, 11))
+
+
+def test_a_second_run_takes_its_experts_from_the_cache_with_the_same_result(
+    spec: RunSpec, uninterrupted: tuple[RunStore, Run]
+) -> None:
+    store, first = uninterrupted
+    second = store.create(spec)
+    go_on(second, store.cache)
+    assert first.events("expert")
+    assert second.events("expert") == []
+    assert result(second) == result(first)
+
+
+def test_another_seed_gives_another_set_and_its_own_experts(spec: RunSpec, uninterrupted: tuple[RunStore, Run]) -> None:
+    store, first = uninterrupted
+    other = store.create(dataclasses.replace(spec, seed=1, report_test=False))
+    go_on(other, store.cache)
+    assert other.events("expert")
+    assert result(other)["synthetic.safetensors"] != result(first)["synthetic.safetensors"]
+    report = other.report()
+    assert report is not None
+    assert "test" not in report
+
+
+def test_test_metrics_never_change_the_distilled_set(spec: RunSpec, uninterrupted: tuple[RunStore, Run]) -> None:
+    store, first = uninterrupted
+    blind = store.create(dataclasses.replace(spec, report_test=False))
+    go_on(blind, store.cache)
+    one, two = result(blind), result(first)
+    assert one["report"]["valid"] == two["report"]["valid"]
+    assert one["synthetic.safetensors"] == two["synthetic.safetensors"]
+
+
+def test_stored_bytes_are_the_size_of_the_file_that_was_measured(uninterrupted: tuple[RunStore, Run]) -> None:
+    run = uninterrupted[1]
+    report = run.report()
+    assert report is not None
+    assert report["stored_bytes"]["soft"] == (run.path / "synthetic.safetensors").stat().st_size
+    assert report["stored_bytes"]["hard"] == 2 * 3 * 4
+
+
+@pytest.mark.parametrize("n_items", [1, 2])
+def test_a_catalogue_of_one_or_two_items_still_reports(spec: RunSpec, tmp_path: Path, n_items: int) -> None:
+    report = tiny(spec, tmp_path, [[step % n_items for step in range(5)]] * 3, n_items)
+    assert report["valid"]["soft"]["recall@10"]["mean"] == 1
+
+
+def test_users_with_three_events_only_are_refused_in_one_line(spec: RunSpec, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no user has 4 events") as refused:
+        tiny(spec, tmp_path, [[0, 1, 2], [2, 3, 4]], 5)
+    assert "\n" not in str(refused.value)
+
+
+def tiny(spec: RunSpec, folder: Path, sequences: list[list[int]], n_items: int) -> dict[str, Any]:
+    """A run on these users, with a planted encoder."""
+    data = folder / "data"
+    data.mkdir()
+    (data / "items.csv").write_text("item_id,title\n" + "".join(f"i{i},Book {i}\n" for i in range(n_items)))
+    rows = [f"u{u},i{item},{t}\n" for u, taken in enumerate(sequences) for t, item in enumerate(taken)]
+    (data / "interactions.csv").write_text("user_id,item_id,timestamp\n" + "".join(rows))
+    store = RunStore(folder / "runs", bundled=None)
+    run = store.create(dataclasses.replace(spec, data=str(data), sequences=2, length=3, students=1))
+    with pytest.MonkeyPatch.context() as patch, RunWriter(run.path) as writer:
+        patch.setattr(foster.pipeline, "load_dataset", load_dataset)
+        patch.setattr(foster.pipeline, "item_embeddings", lambda *_: torch.eye(8)[:n_items])
+        return execute(run.spec, writer, store.cache)

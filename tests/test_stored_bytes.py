@@ -1,0 +1,145 @@
+"""The artefact's size, its schema, and what happens to one that was damaged."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from cycle_world import N_ITEMS, random_features
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Generator
+
+from foster.errors import UserError
+from foster.synthetic import (
+    HEADER_BYTES,
+    NUMBERS_PER_POSITION,
+    SyntheticSequences,
+    affordable_rank,
+    fit_queries,
+    label_basis,
+)
+from foster.training import Recipe
+
+SEQUENCES, LENGTH = 6, 7
+
+
+def synthetic(rank: int, mixture: int = 1, tied: bool = False, n_items: int = N_ITEMS) -> SyntheticSequences:
+    draw = Generator().manual_seed(0)
+    shape = (SEQUENCES, LENGTH, mixture)
+    items = torch.randint(n_items, shape, generator=draw)
+    weights, queries = torch.randn(shape, generator=draw), torch.randn(SEQUENCES, LENGTH, rank, generator=draw)
+    return SyntheticSequences(items, weights, queries, tied)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("mixture", [1, 4])
+@pytest.mark.parametrize("available", [1_000_000, 8_000, 4_000])
+def test_a_set_of_affordable_rank_keeps_within_its_bytes(
+    tmp_path: Path, tied: bool, mixture: int, available: int
+) -> None:
+    rank = affordable_rank(SEQUENCES, LENGTH, mixture, 384, available)
+    path = tmp_path / "s.safetensors"
+    synthetic(rank, mixture, tied).save(path, Recipe(), N_ITEMS)
+    size = path.stat().st_size
+    assert size <= available
+    assert size <= 2 * NUMBERS_PER_POSITION * SEQUENCES * LENGTH + HEADER_BYTES
+    with safe_open(path, "pt") as file:
+        assert {name: file.get_tensor(name).element_size() for name in file.keys()} in (  # noqa: SIM118  not a dict
+            {"items": 2, "queries": 2},
+            {"items": 2, "queries": 2, "weights": 2},
+        )
+
+
+def test_a_tied_set_stores_only_the_first_input_row(tmp_path: Path) -> None:
+    for tied in (False, True):
+        synthetic(8, 4, tied).save(tmp_path / f"{tied}", Recipe(), N_ITEMS)
+    saved = (tmp_path / "False").stat().st_size - (tmp_path / "True").stat().st_size
+    assert saved == pytest.approx(SEQUENCES * (LENGTH - 1) * 4 * (2 + 2), abs=64)
+
+
+@pytest.mark.parametrize("n_items", [2**16, 2**16 + 1])
+def test_the_largest_id_survives(tmp_path: Path, n_items: int) -> None:
+    kept = synthetic(8)
+    kept.items[0, 0, 0] = n_items - 1
+    kept.save(tmp_path / "s", Recipe(), n_items)
+    found, _ = SyntheticSequences.load(tmp_path / "s")
+    assert torch.equal(found.items, kept.items)
+
+
+def test_saving_what_was_loaded_changes_no_byte(tmp_path: Path) -> None:
+    synthetic(8, 3).save(tmp_path / "one", Recipe(), N_ITEMS)
+    found, recipe = SyntheticSequences.load(tmp_path / "one")
+    found.save(tmp_path / "two", recipe, N_ITEMS)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
+
+
+def rewrite(path: Path, **changes: object) -> None:
+    with safe_open(path, "pt") as file:
+        meta = json.loads(file.metadata()["foster"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
+    save_file(tensors, path, {"foster": json.dumps({**meta, **changes})})
+
+
+@pytest.mark.parametrize("changes", [{"schema": 99}, {"recipe": {"magic": 1}}, {"recipe": None}])
+def test_another_schema_or_recipe_is_refused_in_one_line(tmp_path: Path, changes: dict[str, object]) -> None:
+    path = tmp_path / "s.safetensors"
+    synthetic(8).save(path, Recipe(), N_ITEMS)
+    rewrite(path, **changes)
+    with pytest.raises(UserError) as refused:
+        SyntheticSequences.load(path)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("keep", [0, 7, 100, 500])
+def test_a_truncated_file_is_refused(tmp_path: Path, keep: int) -> None:
+    path = tmp_path / "s.safetensors"
+    synthetic(8).save(path, Recipe(), N_ITEMS)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(UserError, match="no synthetic set"):
+        SyntheticSequences.load(path)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no synthetic set"):
+        SyntheticSequences.load(tmp_path / "none.safetensors")
+
+
+def test_the_signs_of_the_basis_do_not_hang_on_the_solver() -> None:
+    """The public side is recomputed elsewhere: a query must mean the same there."""
+    features = random_features(40)
+    basis = label_basis(features, 6)
+    order = torch.randperm(40, generator=Generator().manual_seed(0))
+    assert torch.allclose(label_basis(features[order], 6), basis[order], atol=1e-3)
+    assert torch.allclose(basis.mean(0), torch.zeros(6), atol=1e-4)
+
+
+def test_a_solver_that_flips_its_vectors_gives_the_same_basis(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, solve = random_features(40), torch.linalg.eigh
+    basis = label_basis(features, 6)
+
+    def flipped(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        values, vectors = solve(matrix)
+        return values, -vectors
+
+    monkeypatch.setattr(torch.linalg, "eigh", flipped)
+    assert torch.equal(label_basis(features, 6), basis)
+
+
+def test_planted_queries_come_back_themselves_up_to_half_precision() -> None:
+    basis = label_basis(random_features(80, 16), 8)
+    planted = 0.7 * torch.randn(6, 8, generator=Generator().manual_seed(1))
+    fitted = fit_queries((planted @ basis.T).log_softmax(-1), basis)
+    assert torch.allclose(fitted, planted, atol=0.02)
+
+
+def test_fitting_is_never_worse_than_uniform_labels_even_for_peaked_ones() -> None:
+    basis = label_basis(random_features(80, 16), 8)
+    target = torch.full((3, 80), 1e-30).log()
+    target[torch.arange(3), torch.tensor([4, 50, 79])] = 0.0
+    fitted = (fit_queries(target, basis) @ basis.T).log_softmax(-1)
+    assert bool(fitted.isfinite().all())
+    assert float(-(target.exp() * fitted).sum(-1).max()) < float(torch.tensor(80.0).log())
