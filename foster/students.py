@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from foster.metrics import Ranks, summary
 from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender
 from foster.training import Batch, Recipe, Trainer, train
 
@@ -54,11 +53,6 @@ def spread(runs: list[dict[str, float]]) -> dict[str, dict[str, float]]:
         std = float(values.std(ddof=1)) if len(values) > 1 else 0.0
         found[name] = {"mean": float(values.mean()), "std": std, "n": len(values)}
     return found
-
-
-def metrics_of(ranks: Ranks) -> dict[str, float]:
-    """Named metrics of one student."""
-    return summary(ranks)
 
 
 def on_threads(device: torch.device) -> str:
