@@ -122,19 +122,24 @@ def item_embeddings(
 ) -> Tensor:
     """The encoder's embeddings of `texts` [V, D_text], from the cache when the same encoder has seen the same texts.
 
-    The file is named by the hash of both, stored in half precision; what is returned is always what is stored, so a
-    first and a second run see the same numbers.
+    They are stored in half precision; what is returned is always what is stored, so a first and a second run see the
+    same numbers.
     """
-    digest = hashlib.sha256(encoder.identity.encode())
-    for text in texts:
-        digest.update(len(text).to_bytes(8, "little") + text.encode())
-    path = cache / "embeddings" / f"{digest.hexdigest()[:32]}.safetensors"
+    path = embeddings_file(encoder, texts, cache)
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}.partial")
         save_file({"embeddings": encoder.encode(texts, device, progress).half()}, partial)
         partial.replace(path)
     return load_embeddings(path, len(texts))
+
+
+def embeddings_file(encoder: TextEncoder, texts: Sequence[str], cache: Path) -> Path:
+    """Where the cache keeps the embeddings of `texts`, named by the hash of encoder and texts; it may not exist."""
+    digest = hashlib.sha256(encoder.identity.encode())
+    for text in texts:
+        digest.update(len(text).to_bytes(8, "little") + text.encode())
+    return cache / "embeddings" / f"{digest.hexdigest()[:32]}.safetensors"
 
 
 def load_embeddings(path: Path, n_items: int) -> Tensor:
