@@ -351,7 +351,7 @@ def test_folders_that_are_not_there_or_not_folders_are_refused(write: Write, tmp
 
 
 def test_one_file_without_the_other_is_refused(write: Write) -> None:
-    assert "has no interactions.parquet or interactions.csv" in refusal(write(interactions_csv=None))
+    assert "has no interactions.parquet, .csv" in refusal(write(interactions_csv=None))
 
 
 def test_both_parquet_and_csv_is_refused(write: Write) -> None:

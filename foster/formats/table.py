@@ -1,8 +1,8 @@
-"""foster's own format: a folder with items.parquet|csv and interactions.parquet|csv.
+"""foster's own format: a folder with a table `items` and a table `interactions`, each .parquet, .csv, .tsv or .jsonl.
 
 items: `item_id`, `title` and any more text columns. interactions: `user_id`, `item_id`, `timestamp`. An item's text is
-all string columns but ids (`id`, `…_id`), title first; a CSV column is one if not all its non-empty values are numbers.
-Other columns are ignored. Ids are read as strings, so "007" stays "007".
+all string columns but ids (`id`, `…_id`), title first; a CSV or TSV column is one if not all its non-empty values are
+numbers. Other columns are ignored. Ids are read as strings, so "007" stays "007".
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from foster.catalog import Catalog
 from foster.errors import UserError
 from foster.formats.columns import ids, is_numeric, is_text, read_delimited, read_parquet, require, texts, times
 from foster.formats.dataset import Dataset, assemble
+from foster.formats.json_lines import read_json_lines
 
 _STEMS = ("items", "interactions")
-_SUFFIXES = (".parquet", ".csv")
+_SUFFIXES = (".parquet", ".csv", ".tsv", ".jsonl")
+_UNTYPED = (".csv", ".tsv")
 
 
 def matches(folder: Path) -> bool:
@@ -31,7 +33,7 @@ def load(folder: Path, name: str) -> Dataset:
     """Read such a folder. Raises UserError for what is missing, there twice, unreadable or out of place in it."""
     items, interactions = (_only_file(folder, stem) for stem in _STEMS)
     events = read_events(_read(interactions), interactions.name)
-    catalog, mended = read_catalog(_read(items), items.name)
+    catalog, mended = read_catalog(_read(items), items.name, typed=items.suffix not in _UNTYPED)
     return assemble(name, catalog, events, mended)
 
 
@@ -50,9 +52,10 @@ def read_events(table: pa.Table, file: str) -> pd.DataFrame:
     )
 
 
-def read_catalog(table: pa.Table, file: str) -> tuple[Catalog, Counter[str]]:
+def read_catalog(table: pa.Table, file: str, *, typed: bool = True) -> tuple[Catalog, Counter[str]]:
     """The catalogue in a table with `item_id` and `title`, and counts of what was left out or mended.
 
+    typed: the columns' types mean something; where they do not, a string column that holds numbers only is no text.
     Raises UserError for missing columns, no usable row and ids that occur twice.
     """
     require(table, ("item_id", "title"), file)
@@ -60,7 +63,7 @@ def read_catalog(table: pa.Table, file: str) -> tuple[Catalog, Counter[str]]:
     for column in table.column_names:
         if column not in frame and column != "id" and not column.endswith("_id") and is_text(table.column(column)):
             frame[column] = texts(table, column, file)
-            if file.endswith(".csv") and is_numeric(frame[column]):
+            if not typed and is_numeric(frame[column]):
                 del frame[column]
     mended = Counter({"items with a missing id": int(frame["item_id"].isna().sum())})
     frame = frame[frame["item_id"].notna()]
@@ -78,7 +81,11 @@ def read_catalog(table: pa.Table, file: str) -> tuple[Catalog, Counter[str]]:
 
 
 def _read(path: Path) -> pa.Table:
-    return read_parquet(path) if path.suffix == ".parquet" else read_delimited(path)
+    if path.suffix == ".parquet":
+        return read_parquet(path)
+    if path.suffix == ".jsonl":
+        return read_json_lines(path)
+    return read_delimited(path, delimiter="\t" if path.suffix == ".tsv" else ",")
 
 
 def _files(folder: Path, stem: str) -> list[Path]:
@@ -90,5 +97,5 @@ def _only_file(folder: Path, stem: str) -> Path:
     if len(found) == 1:
         return found[0]
     if found:
-        raise UserError(f"{folder.name} holds both {stem}.parquet and {stem}.csv; keep one of the two")
-    raise UserError(f"{folder.name} has no {stem}.parquet or {stem}.csv; give one beside the other file")
+        raise UserError(f"{folder.name} holds both {found[0].name} and {found[1].name}; keep one of them")
+    raise UserError(f"{folder.name} has no {stem}.parquet, .csv, .tsv or .jsonl; give one beside the other file")
