@@ -1,4 +1,4 @@
-"""A run's report in words and bars: what the distilled sequences are worth, beside everything and beside chance."""
+"""A report as bars and as a table: what the distilled sequences are worth, beside everything and beside chance."""
 
 from __future__ import annotations
 
@@ -7,22 +7,10 @@ from typing import Any
 
 from foster.ui import words
 from foster.ui.markup import Markup, tag
+from foster.verdict import METRIC, NAMES, of_full, sentence, split_of, stored
 
-METRIC = "recall@10"
-NAMES = {
-    "full": "Everything",
-    "soft": "Distilled, soft",
-    "hard": "Distilled, hard",
-    "random": "Random real sequences",
-    "teacher_random": "Random real sequences, a teacher's labels",
-    "teacher_uniform": "Uniform items, a teacher's labels",
-    "start_soft": "Before distillation, soft",
-    "start_hard": "Before distillation, hard",
-    "bigram": "Last-item bigram, all events",
-    "popular": "Most popular, no training",
-    "zero_shot": "Text similarity, no training",
-    "untrained": "Untrained model",
-}
+__all__ = ["HEADLINE", "HINTS", "METRIC", "NAMES", "bars", "of_full", "sentence", "split_of", "stored", "table"]
+
 HEADLINE = ("full", "soft", "hard", "random")
 HINTS = {
     "full": "trained on the whole log",
@@ -30,35 +18,6 @@ HINTS = {
     "hard": "fresh students on the plain item lists",
     "random": "as many real sequences, drawn at random",
 }
-
-
-def split_of(report: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-    """(name of the split, its rows): test when the run was asked for it, else validation."""
-    if report.get("test"):
-        return "test", report["test"]
-    return "validation", report.get("valid") or {}
-
-
-def of_full(rows: Mapping[str, Any], name: str) -> float | None:
-    """The mean of a row as a share of the full-data model's."""
-    try:
-        return float(rows[name][METRIC]["mean"]) / float(rows["full"][METRIC]["mean"])
-    except (KeyError, TypeError, ZeroDivisionError):
-        return None
-
-
-def sentence(report: Mapping[str, Any]) -> str:
-    """What the numbers say, computed from them."""
-    _, rows = split_of(report)
-    budget = report.get("budget") or {}
-    many = words.plural(int(budget.get("sequences", 0)), "synthetic sequence")
-    soft, random = of_full(rows, "soft"), of_full(rows, "random")
-    if soft is None:
-        return "This run has no comparison with the full log yet."
-    said = f"A recommender trained on {many} reaches {words.share(soft)} of what the whole log teaches"
-    if random is not None:
-        said += f"; as many real sequences drawn at random reach {words.share(random)}"
-    return said + "."
 
 
 def bars(report: Mapping[str, Any], names: tuple[str, ...] = HEADLINE) -> Markup | None:
@@ -110,14 +69,3 @@ def table(report: Mapping[str, Any]) -> list[dict[str, Any]]:
         for name, summary in rows.items()
         if METRIC in summary
     ]
-
-
-def stored(report: Mapping[str, Any]) -> str:
-    """How small the result is, as a sentence; '' if it is not known."""
-    size = report.get("stored_bytes") or {}
-    if not size.get("soft") or not size.get("log"):
-        return ""
-    return (
-        f"The soft form takes {words.size(size['soft'])}, the hard form {words.size(size.get('hard') or 0)}; "
-        f"the training log takes {words.size(size['log'])}."
-    )

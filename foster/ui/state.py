@@ -81,7 +81,7 @@ def data_name(source: str) -> str:
 def label(run: Run, status: RunStatus) -> str:
     """A run in one line of plain text."""
     spec = run.spec
-    asked = f"{data_name(spec.data)}, {spec.sequences} × {spec.length}, λ\u00a0{spec.regularisation:g}"
+    asked = f"{data_name(spec.data)}, {spec.sequences} × {spec.length}, γ\u00a0{spec.regularisation:g}"
     if run.read_only:
         return f"Demo: {asked}"
     return f"{asked} · {'paused' if status.paused else status.state} · {words.moment(status.created)}"

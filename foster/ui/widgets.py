@@ -62,7 +62,7 @@ def spec_form(start: RunSpec) -> RunSpec | None:
         "Positions in each", _with(LENGTHS, start.length), start.length, key="form-length", **keep
     )
     regularisation = st.select_slider(
-        "Regularisation λ",
+        "Regularisation γ",
         _with(REGULARISATION, start.regularisation),
         start.regularisation,
         key="form-regularisation",

@@ -1,0 +1,64 @@
+"""What a run's report says: the names of its rows, and sentences computed from its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from foster import words
+
+METRIC = "recall@10"
+NAMES = {
+    "full": "Everything",
+    "soft": "Distilled, soft",
+    "hard": "Distilled, hard",
+    "random": "Random real sequences",
+    "teacher_random": "Random real sequences, a teacher's labels",
+    "teacher_uniform": "Uniform items, a teacher's labels",
+    "start_soft": "Before distillation, soft",
+    "start_hard": "Before distillation, hard",
+    "bigram": "Last-item bigram, all events",
+    "popular": "Most popular, no training",
+    "zero_shot": "Text similarity, no training",
+    "untrained": "Untrained model",
+}
+
+
+def split_of(report: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """(name of the split, its rows): test when the run was asked for it, else validation."""
+    if report.get("test"):
+        return "test", report["test"]
+    return "validation", report.get("valid") or {}
+
+
+def of_full(rows: Mapping[str, Any], name: str) -> float | None:
+    """The mean of a row as a share of the full-data model's."""
+    try:
+        return float(rows[name][METRIC]["mean"]) / float(rows["full"][METRIC]["mean"])
+    except (KeyError, TypeError, ZeroDivisionError):
+        return None
+
+
+def sentence(report: Mapping[str, Any]) -> str:
+    """What the numbers say, computed from them."""
+    _, rows = split_of(report)
+    budget = report.get("budget") or {}
+    many = words.plural(int(budget.get("sequences", 0)), "synthetic sequence")
+    soft, random = of_full(rows, "soft"), of_full(rows, "random")
+    if soft is None:
+        return "This run has no comparison with the full log yet."
+    said = f"A recommender trained on {many} reaches {words.share(soft)} of what the whole log teaches"
+    if random is not None:
+        said += f"; as many real sequences drawn at random reach {words.share(random)}"
+    return said + "."
+
+
+def stored(report: Mapping[str, Any]) -> str:
+    """How small the result is, as a sentence; '' if it is not known."""
+    size = report.get("stored_bytes") or {}
+    if not size.get("soft") or not size.get("log"):
+        return ""
+    return (
+        f"The soft form takes {words.size(size['soft'])}, the hard form {words.size(size.get('hard') or 0)}; "
+        f"the training log takes {words.size(size['log'])}."
+    )
