@@ -1,0 +1,123 @@
+"""Requests to a run: stop, pause, resume, and how a worker honours them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from foster.errors import UserError
+from foster.runs import Run, RunState, RunStore, RunWriter, Stopped
+from foster.spec import RunSpec
+
+SPEC = RunSpec(sequences=3, length=4, steps=7)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> RunStore:
+    return RunStore(tmp_path / "runs", bundled=None)
+
+
+@pytest.fixture
+def run(store: RunStore) -> Run:
+    return store.create(SPEC)
+
+
+def test_a_checkpoint_honours_stop(run: Run) -> None:
+    with RunWriter(run.path) as writer:
+        writer.status(state=RunState.RUNNING)
+        writer.checkpoint()
+        run.request_stop()
+        assert run.stop_requested
+        with pytest.raises(Stopped):
+            writer.checkpoint()
+        writer.finish(RunState.STOPPED)
+    status = run.status()
+    assert (status.state, status.pid, status.eta_s) == (RunState.STOPPED, None, None)
+    assert status.finished is not None
+    assert not run.stop_requested
+
+
+def test_a_checkpoint_waits_while_paused_and_its_heart_beats(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("foster.run_writer.HEARTBEAT_S", 0.05)
+    with RunWriter(run.path) as writer:
+        writer.status(state=RunState.RUNNING)
+        run.request_pause()
+        worker = threading.Thread(target=writer.checkpoint)
+        worker.start()
+        _until(lambda: run.status().paused)
+        before = run.status().heartbeat
+        _until(lambda: run.status().heartbeat > before)
+        assert worker.is_alive()
+        run.request_resume()
+        worker.join(5)
+        assert not worker.is_alive()
+        assert not run.status().paused
+
+
+def test_a_paused_run_can_be_stopped(run: Run) -> None:
+    stopped = []
+
+    def step(writer: RunWriter) -> None:
+        try:
+            writer.checkpoint()
+        except Stopped:
+            stopped.append(True)
+
+    with RunWriter(run.path) as writer:
+        writer.status(state=RunState.RUNNING)
+        run.request_pause()
+        worker = threading.Thread(target=step, args=(writer,))
+        worker.start()
+        _until(lambda: run.status().paused)
+        run.request_stop()
+        worker.join(5)
+        assert stopped == [True]
+        assert not run.status().paused
+
+
+def test_a_queued_run_is_stopped_at_once(run: Run) -> None:
+    run.request_stop()
+    assert run.status().state is RunState.STOPPED
+    assert not run.stop_requested
+
+
+def test_requests_to_a_run_that_has_ended_are_refused(run: Run) -> None:
+    with RunWriter(run.path) as writer:
+        writer.finish(RunState.DONE)
+    for request in (run.request_stop, run.request_pause, run.request_resume):
+        with pytest.raises(UserError, match="it is done"):
+            request()
+    assert not run.stop_requested
+    assert not run.pause_requested
+
+
+def test_a_checkpoint_is_cheap(run: Run) -> None:
+    with RunWriter(run.path) as writer:
+        since = time.perf_counter()
+        for _ in range(2000):
+            writer.checkpoint()
+        assert time.perf_counter() - since < 1.0
+
+
+def test_the_remaining_time_is_estimated_from_the_pace(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("foster.run_writer.time.monotonic", lambda: now[0])
+    with RunWriter(run.path) as writer:
+        writer.status(fraction=0.2)
+        assert writer.current.eta_s is None
+        now[0] += 30
+        writer.status(fraction=0.5)
+        assert writer.current.eta_s == pytest.approx(50)
+        writer.status(fraction=0.6, eta_s=7.0)
+        assert writer.current.eta_s == 7.0
+
+
+def _until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
