@@ -8,8 +8,9 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from foster import __version__, commands
+from foster import __version__, commands, tidy
 from foster.console import say
+from foster.disk import Free, free_bytes
 from foster.errors import UserError
 from foster.launch import COMMAND, Execute
 from foster.spec import DEVICES, METHODS
@@ -106,14 +107,25 @@ def build_parser() -> argparse.ArgumentParser:
     runs.add_argument("--json", action="store_true", help="print one JSON object")
     show = add("show", commands.show, "print the titles of a run's synthetic sequences")
     show.add_argument("--json", action="store_true", help="print one JSON object")
+    rename = add("rename", tidy.rename, "give a run a name of your own; its id stays")
+    remove = add("rm", tidy.rm, "delete a run for good, never a running one")
+    remove.add_argument("--yes", action="store_true", help="do not ask")
     for child in (
         show,
+        rename,
+        remove,
         add("stop", commands.stop, "stop a run at its next step and keep it"),
         add("pause", commands.pause, "let a run wait; the queue waits behind it"),
         add("resume", commands.resume_run, "let a paused, stopped, failed or lost run go on from where it was"),
         add("_work", commands.work_on),
     ):
         child.add_argument("run", metavar="RUN", help="the id of a run, as foster runs lists it")
+    rename.add_argument("name", metavar="NAME", help="one line, '' for none")
+    rename.add_argument("--note", metavar="TEXT", help="what is to be remembered about it, '' for nothing")
+    cache = add("cache", tidy.cache, "show what the shared cache takes, or prune what no run needs")
+    cache.add_argument("what", nargs="?", choices=("show", "prune"), default="show", help="default: show")
+    cache.add_argument("--all", action="store_true", help="prune everything; it is made again when it is wanted")
+    cache.add_argument("--json", action="store_true", help="print one JSON object")
     add("_drain", commands.drain_queue)
     return parser
 
@@ -125,11 +137,12 @@ def main(
     command: Sequence[str] = COMMAND,
     has_gpu: Callable[[], bool] | None = None,
     become: Callable[[list[str]], object] = lambda command: os.execv(command[0], command),
+    free: Free = free_bytes,
 ) -> int:
     """Returns the exit code: 0 done, 1 failed or lost, 2 bad input, 3 stopped, 130 after Ctrl-C.
 
     execute: the experiment a worker runs, None for `foster.pipeline.execute`; command: how foster's own processes
-    start; has_gpu: None asks torch; become: replaces this process by another program.
+    start; has_gpu: None asks torch; become: replaces this process by another program; free: reads the room on a disk.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a title must not fail on a terminal with a small character set
@@ -137,6 +150,7 @@ def main(
     try:
         arguments = build_parser().parse_args(argv)
         arguments.execute, arguments.command, arguments.has_gpu, arguments.become = execute, command, has_gpu, become
+        arguments.free = free
         code: int = arguments.action(arguments)
         sys.stdout.flush()
         return code

@@ -8,13 +8,16 @@ import socket
 import sys
 from argparse import Namespace
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 from foster.bundle import bundled_path
 from foster.console import Progress, plain, report_table, runs_table, say, sequences_text
+from foster.disk import taken_bytes
 from foster.errors import UserError
 from foster.launch import drain, ensure_drain, follow, launch, resume, work
 from foster.run_files import to_json
+from foster.run_label import read_label
 from foster.runs import Run, RunState, RunStore, default_root
 from foster.spec import RunSpec
 
@@ -25,7 +28,7 @@ def app(arguments: Namespace) -> int:
     """Becomes the streamlit process, which ends quietly on Ctrl-C. Its config.toml lies beside app.py and is found."""
     if arguments.port is not None:
         _require_free(arguments.port)
-    store = _store(arguments)
+    store = open_store(arguments)
     if any(status.state is RunState.QUEUED for _, status in store.survey()[0]):
         ensure_drain(store.root, arguments.command)
     os.environ["FOSTER_RUNS"] = str(store.root)
@@ -44,10 +47,10 @@ def run(arguments: Namespace) -> int:
     from foster.formats import load_dataset  # pandas, and only here
 
     load_dataset(arguments.data)  # so that bad data is refused before there is a run
-    store = _store(arguments)
+    store = open_store(arguments)
     # A shell starts background jobs with SIGINT ignored; asked for by name, it stops them too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    started = launch(store, spec, arguments.command)
+    started = launch(store, spec, arguments.command, arguments.free)
     say(f"run {started.id} in {store.root}")
     again = f"foster resume {started.id}" + ("" if arguments.runs is None else f" --runs {arguments.runs}")
     try:
@@ -68,11 +71,18 @@ def run(arguments: Namespace) -> int:
 
 
 def runs(arguments: Namespace) -> int:
-    store = _store(arguments)
+    store = open_store(arguments)
     survey = store.survey()
     if arguments.json:
         listed = [
-            {"run_id": run.id, "read_only": run.read_only, "spec": run.spec.to_json(), "status": status.to_json()}
+            {
+                "run_id": run.id,
+                "read_only": run.read_only,
+                "label": asdict(read_label(run)),
+                "bytes": taken_bytes(run.path),
+                "spec": run.spec.to_json(),
+                "status": status.to_json(),
+            }
             for run, status in survey[0]
         ]
         print(to_json({"root": str(store.root), "runs": listed, "skipped": survey[1]}))
@@ -86,7 +96,7 @@ def runs(arguments: Namespace) -> int:
 
 
 def show(arguments: Namespace) -> int:
-    run = _store(arguments).get(arguments.run)
+    run = open_store(arguments).get(arguments.run)
     sequences = run.sequences()
     if sequences is None:
         raise UserError(
@@ -101,7 +111,7 @@ def show(arguments: Namespace) -> int:
 
 
 def stop(arguments: Namespace) -> int:
-    run = _store(arguments).get(arguments.run)
+    run = open_store(arguments).get(arguments.run)
     run.request_stop()
     stopped = run.status().state is RunState.STOPPED
     print(f"run {run.id} {'is stopped' if stopped else 'stops at its next step'} and is kept")
@@ -109,25 +119,25 @@ def stop(arguments: Namespace) -> int:
 
 
 def pause(arguments: Namespace) -> int:
-    run = _store(arguments).get(arguments.run)
+    run = open_store(arguments).get(arguments.run)
     run.request_pause()
     print(f"run {run.id} pauses at its next step; go on with: foster resume {run.id}")
     return 0
 
 
 def resume_run(arguments: Namespace) -> int:
-    run = resume(_store(arguments), arguments.run, arguments.command)
+    run = resume(open_store(arguments), arguments.run, arguments.command)
     print(f"run {run.id} goes on; foster runs shows how far it is")
     return 0
 
 
 def drain_queue(arguments: Namespace) -> int:
-    drain(_store(arguments).root, arguments.command)
+    drain(open_store(arguments).root, arguments.command)
     return 0
 
 
 def work_on(arguments: Namespace) -> int:
-    work(_store(arguments).root, arguments.run, arguments.execute)
+    work(open_store(arguments).root, arguments.run, arguments.execute)
     return 0
 
 
@@ -163,7 +173,7 @@ def _spec(arguments: Namespace) -> RunSpec:
     )
 
 
-def _store(arguments: Namespace) -> RunStore:
+def open_store(arguments: Namespace) -> RunStore:
     return RunStore(default_root() if arguments.runs is None else Path(arguments.runs))
 
 

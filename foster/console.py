@@ -7,8 +7,11 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from foster.disk import taken_bytes
+from foster.run_label import read_label
 from foster.run_status import RunState, RunStatus
 from foster.runs import Run, Survey
+from foster.words import size
 
 
 def plain(text: object, width: int = 1000) -> str:
@@ -70,19 +73,25 @@ class Progress:
 
 
 def runs_table(survey: Survey) -> str:
+    """One line a run; the column of names is there once a run has one."""
+    names = [read_label(run).name for run, _ in survey[0]]
+    named = any(names)
     rows = [
         (
             run.id,
+            *([name] if named else []),
             "paused" if status.paused else status.state,
             f"{status.fraction:.0%}",
             time.strftime("%Y-%m-%d %H:%M", time.localtime(status.created)),
             f"{run.spec.sequences} × {run.spec.length}",
             run.spec.data,
+            size(taken_bytes(run.path)),
             status.error or ("shipped with the sample" if run.read_only else status.stage),
         )
-        for run, status in survey[0]
+        for (run, status), name in zip(survey[0], names, strict=True)
     ]
-    return table(("run", "state", "done", "created", "budget", "data", "note"), rows, numbers=(2,))
+    head = ("run", *(["name"] if named else []), "state", "done", "created", "budget", "data", "size", "note")
+    return table(head, rows, numbers=(head.index("done"), head.index("size")))
 
 
 def report_table(report: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from foster.bundle import PACKAGE, is_checkout
+from foster.disk import Free, free_bytes, require_room
 from foster.errors import UserError
 from foster.run_files import FileLock, is_held, writing
 from foster.runs import Run, RunState, RunStatus, RunStore, RunWriter, Stopped
@@ -31,8 +32,12 @@ QUEUE_LOCK, DRAIN_LOG = "queue.lock", "drain.log"
 Execute = Callable[[RunSpec, RunWriter, Path], Any]
 
 
-def launch(store: RunStore, spec: RunSpec, command: Sequence[str] = COMMAND) -> Run:
-    """Queues a run and returns at once. `command` starts foster. Raises UserError when the root cannot be written."""
+def launch(store: RunStore, spec: RunSpec, command: Sequence[str] = COMMAND, free: Free = free_bytes) -> Run:
+    """Queues a run and returns at once. `command` starts foster; `free` reads the room on the disk of a folder.
+
+    Raises UserError when there is too little room or the root cannot be written.
+    """
+    require_room(store.root, free)
     run = store.create(spec)
     ensure_drain(store.root, command)
     return run

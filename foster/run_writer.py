@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from foster.errors import UserError
-from foster.run_files import FileLock, read_json, replace_file, to_json, write_json, writing
+from foster.run_files import SCHEMA, FileLock, read_json, replace_file, to_json, write_json, writing
 from foster.run_status import RunState, RunStatus
 
 if TYPE_CHECKING:
@@ -105,6 +105,13 @@ class RunWriter:
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
         return path
+
+    def uses(self, entry: Path) -> None:
+        """Say before using it that this run needs `entry`, ROOT/.cache/<kind>/<entry>, so that pruning keeps it."""
+        file = self.folder / "cache.json"
+        known = read_json(file)["uses"] if file.exists() else []
+        if (name := f"{entry.parent.name}/{entry.name}") not in known:
+            write_json(file, {"schema": SCHEMA, "uses": [*known, name]})
 
     def write_json(self, name: str, value: object) -> None:
         write_json(self.folder / name, value)
