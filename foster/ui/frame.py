@@ -11,7 +11,13 @@ from foster.ui.markup import show, tag
 from foster.ui.state import Prefer, Selection, label, select
 
 HERE = Path(__file__).parent
-PAGES = {"Start": "app.py", "Distil": "pages/distil.py", "Sequences": "pages/sequences.py", "Map": "pages/map.py"}
+PAGES = {
+    "Start": "app.py",
+    "Data": "pages/data.py",
+    "Distil": "pages/distil.py",
+    "Sequences": "pages/sequences.py",
+    "Map": "pages/map.py",
+}
 SHOWN_RUNS = 200  # the newest; older ones open by their address
 
 

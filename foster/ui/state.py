@@ -21,7 +21,8 @@ class Prefer(StrEnum):
 @dataclass(frozen=True)
 class Selection:
     """page: the script that is shown. runs: what the store holds, newest first, with the statuses seen in one look.
-    unknown: a run id that the URL asks for and the store does not have. problem: why the store cannot be read."""
+    unknown: a run id that the URL asks for and the store does not have. problem: why the store cannot be read.
+    uploads: whether a person may bring data and delete it again."""
 
     page: str
     store: RunStore
@@ -30,6 +31,7 @@ class Selection:
     status: RunStatus | None
     unknown: str | None = None
     problem: str | None = None
+    uploads: bool = True
 
     @property
     def demo(self) -> Run | None:

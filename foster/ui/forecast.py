@@ -1,0 +1,123 @@
+"""How long a run will take and what it will store, before it starts. A guess by proportion, and called one.
+
+The time is that of a finished run of this store (the shipped demo is one), each stage scaled by what its work grows
+with. How many training steps an expert needs is not known before, so the guess is a span. No streamlit in here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import log
+
+from foster.spec import RunSpec
+from foster.ui import words
+from foster.ui.log_facts import LogFacts
+
+BYTES_A_POSITION = 2 * 128  # the most a position may store, inputs and targets together
+TEXTS_A_SECOND = 60  # MiniLM on one CPU core; only used where no run tells
+SAME, LIKE, UNLIKE = 1.3, 2.0, 4.0  # how far off a guess may be, either way
+BASE_ITEMS = 2_000  # below so many items a step's time hardly depends on them
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A finished run: what it was asked, on how much data, the seconds of its stages, and its distillation steps."""
+
+    spec: RunSpec
+    events: int
+    items: int
+    seconds: Mapping[str, float]
+    device: str
+    steps: int | None
+
+    @classmethod
+    def of(cls, spec: RunSpec, report: Mapping[str, object], steps: int | None) -> Earlier | None:
+        """None for a report that tells too little."""
+        data, seconds = report.get("data"), report.get("seconds")
+        if not isinstance(data, Mapping) or not isinstance(seconds, Mapping):
+            return None
+        events, items, total = data.get("interactions"), data.get("items"), sum(seconds.values())
+        if not events or not items or not total:
+            return None
+        return cls(spec, int(events), int(items), dict(seconds), str(report.get("device") or "cpu"), steps)
+
+
+@dataclass(frozen=True)
+class Span:
+    """Seconds from and to, and what they were taken from."""
+
+    low: float
+    high: float
+    earlier: Earlier
+    same_data: bool
+
+    def __str__(self) -> str:
+        device = words.device(self.earlier.device)
+        budget = f"{self.earlier.spec.sequences} × {self.earlier.spec.length}"
+        run = f"a run of {budget}" + (" on the same data" if self.same_data else " on other data")
+        return f"About {roughly(self.low, self.high)} on {device}: a guess by size, from {run}."
+
+
+def at_most(spec: RunSpec) -> int:
+    """Upper bound of the bytes that the soft form stores."""
+    return BYTES_A_POSITION * spec.sequences * spec.length
+
+
+def forecast(spec: RunSpec, data: LogFacts, earlier: Iterable[Earlier]) -> Span | None:
+    """None where no finished run tells anything."""
+    known = [each for each in earlier if spec.device == "auto" or each.device.partition(":")[0] == spec.device]
+    if not known:
+        return None
+    # Experts that came from the cache say nothing about other data.
+    known = [each for each in known if each.spec.data == spec.data or each.seconds.get("experts", 0) > 2] or known
+    nearest = min(known, key=lambda each: _distance(spec, data, each))
+    same = (nearest.spec.data, nearest.events, nearest.items) == (spec.data, data.events, data.items)
+    seconds = sum(spent * _growth(stage, spec, data, nearest) for stage, spent in nearest.seconds.items())
+    if not nearest.seconds.get("embed", 0) > 1 and not same and spec.data != "sample":
+        seconds += data.items / TEXTS_A_SECOND
+    apart = _distance(spec, data, nearest)
+    off = SAME if same and apart < 0.1 else LIKE if apart < 3 else UNLIKE
+    return Span(seconds / off, seconds * off, nearest, same)
+
+
+def _growth(stage: str, spec: RunSpec, data: LogFacts, earlier: Earlier) -> float:
+    events, items = data.events / earlier.events, data.items / earlier.items
+    wide = (data.items + BASE_ITEMS) / (earlier.items + BASE_ITEMS)
+    positions = spec.sequences * spec.length / (earlier.spec.sequences * earlier.spec.length)
+    if stage in ("embed", "map"):
+        return items
+    if stage == "experts":
+        return events * wide
+    if stage == "distil":
+        steps = 1.0 if spec.steps is None or not earlier.steps else spec.steps / earlier.steps
+        return steps * (1 + positions) / 2
+    if stage == "students":
+        return spec.students / earlier.spec.students * (positions + 1) / 2 * wide
+    return events
+
+
+def _distance(spec: RunSpec, data: LogFacts, earlier: Earlier) -> float:
+    """How unlike two runs are: 0 for the same sizes, about 0.7 for each doubling."""
+    pairs = ((data.events, earlier.events), (data.items, earlier.items),
+             (spec.sequences * spec.length, earlier.spec.sequences * earlier.spec.length),
+             (spec.students, earlier.spec.students))  # fmt: skip
+    return sum(abs(log(mine / other)) for mine, other in pairs)
+
+
+def roughly(low: float, high: float) -> str:
+    """Two durations as coarse as they are sure.
+
+    >>> roughly(40, 100), roughly(95, 900), roughly(2000, 9000), roughly(30000, 90000), roughly(10, 30)
+    ('1 to 2 min', '2 to 15 min', '33 min to 2.5 h', '8.3 to 25 h', 'a minute')
+    """
+    if high < 60:
+        return "a minute"
+    (first, unit), (last, other) = _coarse(max(low, 60)), _coarse(high)
+    if (first, unit) == (last, other):
+        return f"{last} {other}"
+    return f"{first}{'' if unit == other else ' ' + unit} to {last} {other}"
+
+
+def _coarse(seconds: float) -> tuple[str, str]:
+    return (f"{seconds / 3600:.2g}", "h") if seconds >= 5400 else (f"{seconds / 60:.0f}", "min")
