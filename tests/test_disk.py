@@ -37,7 +37,7 @@ def test_a_launch_without_room_is_refused_with_the_way_out(tmp_path: Path) -> No
         asked.append(folder)
         return ROOM_FOR_A_RUN - 1_000_000
 
-    with pytest.raises(UserError, match=r"only 999 MB are free .*foster rm .*foster cache prune .* --runs"):
+    with pytest.raises(UserError, match=r"only 999 MB are free .*foster rm .*foster cache prune.*--runs"):
         launch(store, RunSpec(), ("true",), almost)
     assert asked == [store.root]
     assert not store.root.exists()
