@@ -70,6 +70,16 @@ def build_parser() -> argparse.ArgumentParser:
     app.add_argument(
         "--port", type=port_number, metavar="N", help="port on this machine (default: 8501 or the next free)"
     )
+    app.add_argument(
+        "--data", action="append", default=[], metavar="PATH", help="offer this folder's log too; may be repeated"
+    )
+    app.add_argument(
+        "--encoder",
+        action="append",
+        default=[],
+        metavar="NAME|PATH",
+        help="offer this text encoder too; may be repeated",
+    )
 
     run = add(
         "run", commands.run, "distil a log, judge the result, and print the report; Ctrl-C stops and keeps the run"

@@ -28,6 +28,8 @@ def app(arguments: Namespace) -> int:
     """Becomes the streamlit process, which ends quietly on Ctrl-C. Its config.toml lies beside app.py and is found."""
     if arguments.port is not None:
         _require_free(arguments.port)
+    _offer("FOSTER_DATA", [_data_folder(folder) for folder in arguments.data])
+    _offer("FOSTER_ENCODERS", [_encoder(name) for name in arguments.encoder])
     store = open_store(arguments)
     if any(status.state is RunState.QUEUED for _, status in store.survey()[0]):
         ensure_drain(store.root, arguments.command)
@@ -153,11 +155,9 @@ def require_gpu(has_gpu: Callable[[], bool] | None = None) -> None:
 
 def _spec(arguments: Namespace) -> RunSpec:
     """The worker has another working directory, so paths are made absolute here."""
-    data, encoder = arguments.data, arguments.encoder
+    data, encoder = arguments.data, _encoder(arguments.encoder)
     if data != "sample" and data.strip():
         data = os.path.abspath(os.path.expanduser(data))
-    if encoder != "minilm" and os.path.isdir(os.path.expanduser(encoder)):
-        encoder = os.path.abspath(os.path.expanduser(encoder))
     return RunSpec(
         data=data,
         method=arguments.method,
@@ -175,6 +175,30 @@ def _spec(arguments: Namespace) -> RunSpec:
 
 def open_store(arguments: Namespace) -> RunStore:
     return RunStore(default_root() if arguments.runs is None else Path(arguments.runs))
+
+
+def _encoder(name: str) -> str:
+    """A folder made absolute, a name as it is."""
+    if name != "minilm" and os.path.isdir(os.path.expanduser(name)):
+        return os.path.abspath(os.path.expanduser(name))
+    return name
+
+
+def _data_folder(folder: str) -> str:
+    """Absolute. Raises UserError where there is no data in a format that foster knows; it is not read yet."""
+    from foster.formats import find_format  # pandas, and only here
+
+    return str(find_format(folder)[0].resolve())
+
+
+def _offer(variable: str, entries: list[str]) -> None:
+    """Leaves a list for the app, whose pages offer nothing else; what the environment names already stays."""
+    for entry in entries:
+        if os.pathsep in entry or not entry.strip():
+            raise UserError(f"{entry!r} cannot be offered in the app; give a name or folder without {os.pathsep!r}")
+    if entries:
+        before = filter(None, os.environ.get(variable, "").split(os.pathsep))
+        os.environ[variable] = os.pathsep.join(dict.fromkeys([*entries, *before]))
 
 
 def _interrupted(run: Run, again: str) -> int:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from foster.errors import UserError
+from foster.removal import REMOVED, sweep
 from foster.run_files import writing
 from foster.runs import Run, RunState, RunStore
 
@@ -79,10 +80,9 @@ class DataStore:
             raise UserError(
                 f"run {active[0].id} is using {slug} or waits for its turn with it; stop the run or let it finish first"
             )
-        doomed = self.root / f".gone-{secrets.token_hex(8)}"
         with writing(path):
-            path.rename(doomed)  # gone in one step, whatever happens to the files
-            shutil.rmtree(doomed)
+            path.rename(self.root / f"{REMOVED}{slug}-{secrets.token_hex(4)}")
+        sweep(self.root)
 
     def _is_own(self, slug: str) -> bool:
         path = self.root / slug

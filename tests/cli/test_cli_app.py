@@ -45,3 +45,40 @@ def test_opening_the_app_wakes_the_queue(foster: Foster, store: RunStore) -> Non
     run = store.create(RunSpec(steps=0))
     assert foster("app", become=lambda command: None)[0] == 0
     until(lambda: run.status().state is RunState.DONE)
+
+
+def test_app_offers_the_folders_and_encoders_it_is_given(
+    foster: Foster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FOSTER_DATA", "/from/before")
+    monkeypatch.setenv("FOSTER_ENCODERS", "")
+    for folder, file in (("films", "u.data"), ("books", "items.csv"), ("tiny-bert", "model.safetensors")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / file).touch()
+    given = ("--data", "films", "--data", str(tmp_path / "books"), "--encoder", "org/model", "--encoder", "tiny-bert")
+    assert foster("app", *given, become=lambda command: None)[0] == 0
+    assert os.environ["FOSTER_DATA"].split(os.pathsep) == [
+        str(tmp_path / "films"),
+        str(tmp_path / "books"),
+        "/from/before",
+    ]
+    assert os.environ["FOSTER_ENCODERS"].split(os.pathsep) == ["org/model", str(tmp_path / "tiny-bert")]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--data", "nowhere", "there is no folder"),
+        ("--data", ".", "holds no data that foster knows"),
+        ("--encoder", f"a{os.pathsep}b", "cannot be offered"),
+        ("--encoder", " ", "cannot be offered"),
+    ],
+)
+def test_app_refuses_what_it_cannot_offer(
+    foster: Foster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, value: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = foster("app", option, value, become=pytest.fail)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert said in err
