@@ -3,11 +3,13 @@
 import streamlit as st
 
 from foster.spec import RunSpec
-from foster.ui import frame, history, live
+from foster.ui import address, frame, live
+from foster.ui.estimate import estimate
 from foster.ui.frame import heading
+from foster.ui.sources import sources
 from foster.ui.state import Prefer
 from foster.ui.states import need_run
-from foster.ui.widgets import estimate, spec_form
+from foster.ui.widgets import source_menu, spec_form
 
 selection = frame("Distil", Prefer.ACTIVE)
 heading(
@@ -17,10 +19,12 @@ heading(
 )
 bench, sight = st.columns([4, 8], gap="large")
 with bench:
-    spec = spec_form(RunSpec())
-    if spec is not None:
-        estimate(spec, *history.known(selection, spec))
-    if st.button("Distil", type="primary", icon=":material/science:", disabled=spec is None, width="stretch") and spec:
+    source = source_menu(sources(selection.store))
+    st.page_link("pages/data.py", label="Look inside it, or bring your own", query_params=address.carried())
+    spec = None if source is None else spec_form(RunSpec(data=source.path))
+    ready = source is not None and spec is not None and estimate(selection, source, spec)
+    asked = st.button("Distil", type="primary", icon=":material/science:", disabled=not ready, width="stretch")
+    if asked and ready and spec is not None:
         live.start(selection, spec)
 with sight:
     if selection.run is None and selection.unknown is None and selection.problem is None:

@@ -184,7 +184,7 @@ def test_data_folders_come_from_the_server_and_hide_their_path(
 ) -> None:
     monkeypatch.setenv("FOSTER_DATA", os.pathsep.join(["/srv/secret/films", "/srv/other/films"]))
     app = visit("pages/distil.py")
-    assert app.selectbox(key="form-data").options == ["sample books", "films", "films (other)"]
+    assert app.selectbox(key="url-data").options == ["sample books", "films (secret)", "films (other)"]
 
 
 def test_hostile_titles_are_text_everywhere(store: Path, visit: Open) -> None:

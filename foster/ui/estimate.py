@@ -1,0 +1,46 @@
+"""What a run would cost, said before it starts: the budget as a picture, bytes beside the log's, and a span of time."""
+
+from __future__ import annotations
+
+from foster.errors import UserError
+from foster.spec import RunSpec
+from foster.ui import datasets, history, words
+from foster.ui.forecast import at_most, forecast
+from foster.ui.markup import Markup, show, tag
+from foster.ui.sources import Source
+from foster.ui.state import Selection
+from foster.ui.states import note
+
+
+def estimate(selection: Selection, source: Source, spec: RunSpec) -> bool:
+    """False where the data cannot be read, which is then said; such a run would only fail."""
+    try:
+        data = datasets.log_of(source).facts
+    except UserError as error:
+        note("This data set cannot be read", str(error), "bad")
+        return False
+    show(_dots(spec.sequences, spec.length))
+    most = at_most(spec)
+    said = f"{words.count(spec.sequences * spec.length)} positions, stored in at most {words.size(most)}."
+    said += f" The training log itself takes {words.size(data.log_bytes)}"
+    said += ", so the soft form may end up larger than the log." if most > data.log_bytes else "."
+    show(tag("p", said, class_="hint"))
+    sizes = (
+        f"{words.plural(data.users, 'user')}, {words.plural(data.items, 'item')}, {words.plural(data.events, 'event')}."
+    )
+    span = forecast(spec, data, history.earlier(selection))
+    time = str(span) if span is not None else "No run has finished on such a device yet, so the time is not known."
+    show(tag("p", f"{sizes} {time}", class_="hint"))
+    return True
+
+
+def _dots(sequences: int, length: int) -> Markup:
+    """One dot a position, up to 40 × 50 of them."""
+    row = tag("div", *[tag("i") for _ in range(min(length, 50))])
+    return tag(
+        "div",
+        *[row] * min(sequences, 40),
+        class_="budget",
+        role="img",
+        aria_label=f"{sequences} rows of {length} dots, one a position",
+    )
