@@ -14,8 +14,8 @@ from foster.ui.widgets import source_menu, spec_form
 selection = frame("Distil", Prefer.ACTIVE)
 heading(
     "Condense a log",
-    "The budget is the number of synthetic sequences times their length. Start small: two minutes are enough to see "
-    "the loss move and to read titles.",
+    "The budget is the number of synthetic sequences times their length. Start small: the loss moves and titles can "
+    "be read long before a run has ended.",
 )
 bench, sight = st.columns([4, 8], gap="large")
 with bench:

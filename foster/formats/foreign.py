@@ -27,7 +27,7 @@ from foster.formats.table import read_catalog, read_events
 SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson", ".json")
 MAX_EVENTS, MAX_ITEMS = 2_000_000, 50_000  # what two CPU cores can be asked to do; folders on the server have no limit
 MAX_UNPACKED = 1 << 30  # bytes of a Parquet file, unpacked
-ELSEWHERE = "for more, start foster with: foster app --data FOLDER"
+ELSEWHERE = "a folder on the server has no such limit: foster app --data FOLDER"
 
 # The names that columns go by, in small letters and digits only, the usual ones first.
 USERS = ("userid", "user", "uid", "reviewerid", "customerid", "customer", "memberid", "accountid", "visitorid",

@@ -120,7 +120,11 @@ def dropped_sentence(source: Source) -> str:
 def dropped_list(dropped: dict[str, int]) -> Markup:
     """Reason, count and why, the most frequent first."""
     rows = [
-        tag("div", tag("dt", tag("b", words.count(row.count)), " ", row.reason), tag("dd", row.why, class_="hint"))
+        tag(
+            "div",
+            tag("dt", f"{row.reason[0].upper()}{row.reason[1:]}: ", tag("b", words.count(row.count))),
+            tag("dd", row.why, class_="hint"),
+        )
         for row in log_facts.dropped_rows(dropped)
     ]
     return tag("dl", *rows, class_="dropped")

@@ -64,7 +64,7 @@ def _menu(selection: Selection, found: tuple[Source, ...]) -> Source | None:
     keys = {source.key: source for source in found}
     default: str | None = found[0].key
     if address.asked("data") is not None:
-        default = None
+        default = found[0].key if address.asked("data") in keys else None
     elif selection.run is not None and (mine := source_of(selection.store, selection.run.spec.data)):
         default = mine.key
     chosen = address.menu(

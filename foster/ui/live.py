@@ -163,6 +163,5 @@ def idle(selection: Selection) -> None:
     """What stands in the place of a run while there is none."""
     note(
         "Nothing is running",
-        "Choose a budget and press Distil. On the sample a run takes about two minutes on two "
-        "CPU cores, and it goes on when this page is closed.",
+        "Choose a budget and press Distil. The run is a process of its own: it goes on when this page is closed.",
     )

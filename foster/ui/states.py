@@ -40,7 +40,7 @@ def need_run(selection: Selection) -> tuple[Run, RunStatus]:
         _offer(selection)
         st.stop()
     if selection.run is None or selection.status is None:
-        note("No run yet", "Nothing has been distilled here so far. A first run on the sample takes about two minutes.")
+        note("No run yet", "Nothing has been distilled here so far. The sample is there to begin with.")
         _offer(selection)
         st.stop()
     return selection.run, selection.status

@@ -60,7 +60,7 @@ def upload(selection: Selection) -> None:
     if log_file is None:
         st.caption(
             f"CSV, TSV, Parquet or JSON lines in UTF-8; at most {CAP_MB} MB a file, {words.count(foreign.MAX_EVENTS)} "
-            f"rows and {words.count(foreign.MAX_ITEMS)} items. {foreign.ELSEWHERE.capitalize()}."
+            f"rows and {words.count(foreign.MAX_ITEMS)} items. {foreign.ELSEWHERE[0].upper()}{foreign.ELSEWHERE[1:]}."
         )
         return
     log = _readable(log_file)
@@ -80,7 +80,9 @@ def upload(selection: Selection) -> None:
 
 
 def _choose(label: str, hint: str, key: str) -> Any:
-    return st.file_uploader(label, TYPES, key=f"upload-{key}", help=hint, max_upload_size=CAP_MB)
+    show(tag("h3", label))
+    show(tag("p", hint, class_="hint"))
+    return st.file_uploader(label, TYPES, key=f"upload-{key}", label_visibility="collapsed", max_upload_size=CAP_MB)
 
 
 def _readable(file: Any) -> pa.Table | None:

@@ -29,7 +29,7 @@ def source_menu(found: Sequence[Source]) -> Source | None:
         "data",
         "Data",
         list(keys),
-        found[0].key if address.asked("data") is None else None,
+        found[0].key if address.asked("data") in (None, *keys) else None,
         format_func=lambda key: keys[key].name if key in keys else key,
         placeholder="Choose a data set",
     )
