@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,12 +100,13 @@ def guess(names: Sequence[str], known: Sequence[str]) -> str | None:
     return next(exact, None) or next(ending, None)
 
 
-def text_columns(table: pa.Table) -> list[str]:
-    """The columns that may describe an item: strings, but no ids, numbers, addresses or long prose."""
+def text_columns(table: pa.Table, taken: Collection[str | None] = ()) -> list[str]:
+    """The columns that may describe an item: strings, but no ids, numbers, addresses or long prose, and none of those
+    that stand for something else already."""
     found = []
     for name in table.column_names:
         column = table.column(name)
-        if name == "id" or name.endswith("_id") or not is_text(column):
+        if name in taken or name == "id" or name.endswith("_id") or not is_text(column):
             continue
         head = pd.Series([fold(value or "") for value in column.slice(0, 500).to_pylist()], dtype="str")
         web = head.str.startswith(("http://", "https://")).any()
@@ -114,10 +115,9 @@ def text_columns(table: pa.Table) -> list[str]:
     return found
 
 
-def described_by(table: pa.Table, title: str | None, own_file: bool) -> tuple[str, ...]:
-    """The further text columns to begin with: all of a file of items, only the usual kinds of a log."""
-    usual = [name for name in text_columns(table) if name != title]
-    return tuple(name for name in usual if own_file or re.sub(r"[^a-z0-9]", "", name.lower()) in KINDS)
+def described_by(texts: Iterable[str], own_file: bool) -> tuple[str, ...]:
+    """Which of the further text columns to begin with: all of a file of items, only the usual kinds of a log."""
+    return tuple(name for name in texts if own_file or re.sub(r"[^a-z0-9]", "", name.lower()) in KINDS)
 
 
 def convert(log: pa.Table, items: pa.Table | None, roles: Roles) -> tuple[pa.Table, pa.Table, Counter[str]]:

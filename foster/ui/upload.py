@@ -169,12 +169,13 @@ def _roles(log: pa.Table, items: pa.Table | None, key: str) -> Roles | None:
     with second[1 if items is not None else 0]:
         title = _column(described, "Titles", title_guess, f"title-{key}")
     with second[2 if items is not None else 1]:
+        texts = foreign.text_columns(described, (title, item_key) if items is not None else (title, user, item, time))
         more = st.multiselect(
             "More text",
-            [name for name in described.column_names if name in foreign.text_columns(described) and name != title],
-            foreign.described_by(described, title, items is not None),
+            texts,
+            foreign.described_by(texts, items is not None),
             format_func=lambda name: column_label(described, name),
-            key=f"more-{key}-{title}",
+            key=f"more-{key}-{'/'.join(texts)}",
             help="Further columns that say what an item is, such as its maker or genre. The text encoder reads them.",
         )
     missing = [label for label, chosen in (("users", user), ("items", item), ("times", time), ("titles", title),
