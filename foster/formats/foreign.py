@@ -33,9 +33,10 @@ ELSEWHERE = "a folder on the server has no such limit: foster app --data FOLDER"
 USERS = ("userid", "user", "uid", "reviewerid", "customerid", "customer", "memberid", "accountid", "visitorid",
          "sessionid", "session", "reader", "readerid", "listener")  # fmt: skip
 ITEMS = ("itemid", "item", "iid", "productid", "product", "asin", "parentasin", "movieid", "movie", "bookid", "isbn",
-         "businessid", "trackid", "artistid", "songid", "gameid", "articleid", "stockcode", "sku", "id")  # fmt: skip
+         "book", "businessid", "business", "trackid", "track", "artistid", "artist", "songid", "song", "gameid", "game",
+         "articleid", "article", "stockcode", "sku", "id")  # fmt: skip
 TIMES = ("timestamp", "time", "datetime", "date", "unixreviewtime", "unixtime", "ts", "createdat", "eventtime",
-         "invoicedate", "orderdate", "ratedat")  # fmt: skip
+         "invoicedate", "orderdate", "ratedat", "when", "day")  # fmt: skip
 TITLES = ("title", "name", "itemtitle", "itemname", "producttitle", "productname", "movietitle", "booktitle",
           "trackname", "artistname", "description")  # fmt: skip
 KINDS = ("author", "artist", "brand", "category", "categories", "genre", "genres", "subject", "subjects", "series",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,7 +176,7 @@ def _roles(log: pa.Table, items: pa.Table | None, key: str) -> Roles | None:
             texts,
             foreign.described_by(texts, items is not None),
             format_func=lambda name: column_label(described, name),
-            key=f"more-{key}-{'/'.join(texts)}",
+            key=f"more-{key}-{zlib.crc32('/'.join(texts).encode())}",
             help="Further columns that say what an item is, such as its maker or genre. The text encoder reads them.",
         )
     missing = [label for label, chosen in (("users", user), ("items", item), ("times", time), ("titles", title),
