@@ -32,9 +32,9 @@ ELSEWHERE = "a folder on the server has no such limit: foster app --data FOLDER"
 # The names that columns go by, in small letters and digits only, the usual ones first.
 USERS = ("userid", "user", "uid", "reviewerid", "customerid", "customer", "memberid", "accountid", "visitorid",
          "sessionid", "session", "reader", "readerid", "listener")  # fmt: skip
-ITEMS = ("itemid", "item", "iid", "productid", "product", "asin", "parentasin", "movieid", "movie", "bookid", "isbn",
-         "book", "businessid", "business", "trackid", "track", "artistid", "artist", "songid", "song", "gameid", "game",
-         "articleid", "article", "stockcode", "sku", "id")  # fmt: skip
+ITEMS = ("itemid", "item", "iid", "productid", "product", "asin", "parentasin", "movieid", "movie", "filmid", "film",
+         "bookid", "isbn", "book", "businessid", "business", "trackid", "track", "artistid", "artist", "songid", "song",
+         "gameid", "game", "articleid", "article", "stockcode", "sku", "id")  # fmt: skip
 TIMES = ("timestamp", "time", "datetime", "date", "unixreviewtime", "unixtime", "ts", "createdat", "eventtime",
          "invoicedate", "orderdate", "ratedat", "when", "day")  # fmt: skip
 TITLES = ("title", "name", "itemtitle", "itemname", "producttitle", "productname", "movietitle", "booktitle",

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
 CHROMIUM = Path(os.environ.get("FOSTER_CHROMIUM", "/usr/bin/chromium"))
@@ -83,6 +84,24 @@ class Visitor:
             self.page.wait_for_timeout(600)
             self.page.screenshot(path=str(Path(folder) / f"{re.sub('[^a-z0-9-]+', '-', name)}.png"))
             self.page.set_viewport_size(size)
+
+    def picture(self, page: str) -> None:
+        """The page's picture for the README, 1280 × 800, into .github, if FOSTER_PICTURES is 1."""
+        if os.environ.get("FOSTER_PICTURES") == "1":
+            size = self.page.viewport_size
+            self.page.set_viewport_size({"width": 1280, "height": 800})
+            self.page.wait_for_timeout(1000)
+            self.page.screenshot(path=str(Path(__file__).resolve().parents[2] / ".github" / f"{page}.png"))
+            self.page.set_viewport_size(size)
+
+    def violations(self) -> list[str]:
+        """What axe calls serious or critical."""
+        return [
+            f"{each['id']}: {node['html'][:160]}"
+            for each in Axe().run(self.page).response["violations"]
+            if each["impact"] in ("serious", "critical")
+            for node in each["nodes"][:3]
+        ]
 
     def close(self) -> None:
         self.context.close()

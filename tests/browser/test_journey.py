@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from browser_tools import NARROW, WIDE, Visitor, serving
 from playwright.sync_api import Browser
 from run_folders import HOSTILE, lay_run
@@ -15,8 +14,8 @@ from foster.runs import RunState, RunStore
 
 pytestmark = pytest.mark.browser
 
-PAGES = {"": "A whole interaction log", "distil": "Condense a log", "sequences": "What the sequences say",
-         "map": "Where the items stand"}  # fmt: skip
+PAGES = {"": "A whole interaction log", "data": "What is in the log", "distil": "Condense a log",
+         "sequences": "What the sequences say", "map": "Where the items stand"}  # fmt: skip
 STEPS = 40
 
 
@@ -25,7 +24,7 @@ def test_every_page_opens_as_the_first_request_of_a_fresh_server(page: str, serv
     visitor.open(f"{server}/{page}")
     assert PAGES[page] in visitor.text()
     assert visitor.page.locator("[data-testid=stSidebar]").count() == 0
-    for name in ("Start", "Distil", "Sequences", "Map"):
+    for name in ("Start", "Data", "Distil", "Sequences", "Map"):
         assert visitor.page.get_by_role("link", name=name, exact=True).first.is_visible()
 
 
@@ -154,17 +153,6 @@ def test_every_page_fits_and_is_for_everyone(scheme: str, width: str, tmp_path: 
             tab.page.wait_for_timeout(800)
             tab.keep(f"{page or 'start'}-{scheme}-{width}")
             assert tab.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), page
-            found[page] = violations(tab)
+            found[page] = tab.violations()
     tab.close()
     assert not any(found.values()), found
-
-
-def violations(tab: Visitor) -> list[str]:
-    """What axe calls serious or critical."""
-    results = Axe().run(tab.page).response["violations"]
-    return [
-        f"{each['id']}: {node['html'][:160]}"
-        for each in results
-        if each["impact"] in ("serious", "critical")
-        for node in each["nodes"][:3]
-    ]

@@ -1,0 +1,124 @@
+"""A researcher brings a log: upload, look at what would be left out, save, distil it, read its titles, delete it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from browser_tools import NARROW, WIDE, Visitor, serving
+from playwright.sync_api import Browser
+from run_folders import HOSTILE
+
+from foster.data_store import DataStore
+from foster.runs import RunState, RunStore
+
+pytestmark = pytest.mark.browser
+
+FILMS = ("Metropolis", "Sunrise", "Nosferatu", "M", "Vampyr", "City Lights", "Modern Times", "The General",
+         "Safety Last", "Stagecoach", "Rebecca", "Laura")  # fmt: skip
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    """A log of 60 people in a European spreadsheet's dialect, three of its rows unusable, and a file of titles."""
+    rows = [
+        f"p{person};{(person * 5 + step * (1 + person % 2)) % 12};2024-03-{step + 1:02d}"
+        for person in range(60)
+        for step in range(7)
+    ]
+    log, films = tmp_path / "loans.csv", tmp_path / "films.csv"
+    log.write_text("\n".join(["borrower;film;date", *rows, rows[0], "p99;1;2024-03-01", "p1;77;2024-03-09"]) + "\n")
+    titles = (*FILMS[:10], '"' + HOSTILE[0].replace('"', '""') + '"', HOSTILE[6])
+    films.write_text("\n".join(["id,name", *(f"{number},{title}" for number, title in enumerate(titles))]) + "\n")
+    return log, films
+
+
+@pytest.mark.timeout(900)
+def test_a_researcher_brings_a_log_and_distils_it(tmp_path: Path, files: tuple[Path, Path], visitor: Visitor) -> None:
+    store = RunStore(tmp_path / "runs", bundled=None)
+    page = visitor.page
+    with serving(store.root) as address:
+        visitor.open(address)
+        page.get_by_role("link", name="Data", exact=True).first.click()
+        page.wait_for_url("**/data*")
+        visitor.idle()
+        page.get_by_text("Bring your own", exact=True).click()
+        page.wait_for_url("**view=bring*")
+        page.wait_for_selector("text=Nothing leaves this machine")
+        pick = page.locator("input[type=file]")
+        pick.nth(0).set_input_files(files[0])
+        page.wait_for_selector("text=The first rows")
+        visitor.idle()
+        assert "Choose the column of users and of titles" in visitor.text()
+        pick.nth(1).set_input_files(files[1])
+        page.wait_for_selector("text=The first items")
+        page.get_by_role("combobox", name="Users", exact=False).click()
+        page.keyboard.type("borrow")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("text=What would be kept")
+        visitor.idle()
+        text = visitor.text()
+        for said in ("Exact duplicate rows: 1", "Events of unknown items: 1", "Users with fewer than 3 events: 1",
+                     "of 423 rows", "Metropolis"):  # fmt: skip
+            assert said in text, said
+        visitor.keep("data-bring")
+        assert not visitor.violations()
+        assert DataStore(store).list() == ()
+
+        page.get_by_role("textbox", name="Name").fill("Film club")
+        page.keyboard.press("Tab")
+        page.wait_for_selector("text=listed as film-club")
+        page.get_by_role("button", name="Save this log").click()
+        page.wait_for_url("**data=film-club*")
+        page.wait_for_selector("text=Five histories")
+        assert DataStore(store).list() == ("film-club",)
+        assert "owned" not in page.title()
+
+        page.get_by_role("link", name="Distil this log").click()
+        page.wait_for_url("**/distil?*")
+        visitor.idle()
+        assert "60 users, 12 items, 420 events" in visitor.text()
+        page.get_by_text("Everything else").click()
+        page.get_by_role("spinbutton", name="Distillation steps").fill("4")
+        page.get_by_role("spinbutton", name="Fresh students a row").fill("1")
+        page.keyboard.press("Tab")
+        visitor.idle()
+        page.get_by_role("button", name="Distil", exact=False).last.click()
+        page.wait_for_url("**run=*")
+        (run,) = store.list()
+        assert run.spec.data == str(DataStore(store).path("film-club"))
+        deadline = time.monotonic() + 600
+        while not run.status().is_terminal:
+            assert time.monotonic() < deadline, run.log()
+            time.sleep(0.5)
+        assert run.status().state is RunState.DONE, run.status().error
+        visitor.open(f"{address}/sequences?run={run.id}")
+        assert any(title in visitor.text() for title in FILMS)
+
+        visitor.open(f"{address}/data?data=film-club")
+        page.get_by_role("button", name="Delete this data set").click()
+        page.get_by_role("button", name="Delete for good").click()
+        page.wait_for_selector("text=69,657")  # the sample's events
+        visitor.idle()
+        assert DataStore(store).list() == ()
+        visitor.open(f"{address}/sequences?run={run.id}")
+        assert any(title in visitor.text() for title in FILMS), "a finished run stays readable"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", ["wide", "narrow"])
+def test_data_fits_and_is_for_everyone(scheme: str, width: str, tmp_path: Path, chromium: Browser) -> None:
+    tab = Visitor(chromium, scheme, WIDE if width == "wide" else NARROW, still=True)
+    with serving(tmp_path / "runs") as address:
+        for query, said in (("", "Five histories"), ("?view=bring", "Nothing leaves this machine")):
+            tab.open(f"{address}/data{query}")
+            tab.page.wait_for_selector(f"text={said}")
+            tab.page.wait_for_timeout(600)
+            assert tab.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+            assert not tab.violations()
+        if (scheme, width) == ("light", "wide"):
+            tab.open(f"{address}/data")
+            tab.page.wait_for_selector(".js-plotly-plot .bars")
+            tab.picture("data")
+    tab.close()
