@@ -117,11 +117,16 @@ def build_parser() -> argparse.ArgumentParser:
     runs.add_argument("--json", action="store_true", help="print one JSON object")
     show = add("show", commands.show, "print the titles of a run's synthetic sequences")
     show.add_argument("--json", action="store_true", help="print one JSON object")
+    export = add("export", commands.export_run, "write a finished run to take away: tables, card, report, checksums")
+    export.add_argument("--to", required=True, metavar="DIR", help="a new or empty folder; with --zip any folder")
+    export.add_argument("--zip", action="store_true", help="write one zip into DIR, or DIR itself if it ends in .zip")
+    export.add_argument("--json", action="store_true", help="print one JSON object")
     rename = add("rename", tidy.rename, "give a run a name of your own; its id stays")
     remove = add("rm", tidy.rm, "delete a run for good, never a running one")
     remove.add_argument("--yes", action="store_true", help="do not ask")
     for child in (
         show,
+        export,
         rename,
         remove,
         add("stop", commands.stop, "stop a run at its next step and keep it"),

@@ -20,6 +20,8 @@ from foster.run_files import to_json
 from foster.run_label import read_label
 from foster.runs import Run, RunState, RunStore, default_root
 from foster.spec import RunSpec
+from foster.words import plural
+from foster.words import size as byte_size
 
 FAILED, STOPPED, INTERRUPTED = 1, 3, 130
 
@@ -109,6 +111,22 @@ def show(arguments: Namespace) -> int:
         print(to_json({"run_id": run.id, "spec": run.spec.to_json(), "sequences": rows}))
     else:
         print(sequences_text(run, rows))
+    return 0
+
+
+def export_run(arguments: Namespace) -> int:
+    run = open_store(arguments).get(arguments.run)
+    from foster.export import export, sha256  # pandas, and only here
+
+    where, files = export(run, Path(arguments.to), arguments.zip)
+    size = where.stat().st_size if arguments.zip else sum(map(len, files.values()))
+    if arguments.json:
+        listed = [{"name": name, "bytes": len(files[name]), "sha256": sha256(files[name])} for name in sorted(files)]
+        print(to_json({"run_id": run.id, "to": str(where), "bytes": size, "files": listed}))
+    else:
+        print(
+            f"run {run.id} is in {plain(where)}: {plural(len(files), 'file')}, {byte_size(size)}; begin with README.md"
+        )
     return 0
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import html
 import re
 
-_VOID = frozenset({"br", "hr", "img", "input"})
+_VOID = frozenset({"br", "hr", "img", "input", "meta"})
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 # What would turn a row of titles around or break it: bidirectional overrides and control characters.
 _UNSEEN = re.compile("[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -30,7 +30,7 @@ def plain(text: str, limit: int = 120) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-def tag(name: str, *children: str | None, **attributes: str | float | None) -> Markup:
+def tag(name: str, /, *children: str | None, **attributes: str | float | None) -> Markup:
     """One element. `class_` becomes class, other underscores become hyphens, None leaves out.
 
     >>> tag("span", "<script>", class_='a"b', aria_hidden="true")

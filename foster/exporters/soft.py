@@ -1,0 +1,87 @@
+"""The soft file as it was stored, and how to read it back: from Python with foster, or from its own header."""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import Any
+
+from foster.exporters.finished import FinishedRun
+
+FOLDER = "soft"
+_MEANING = {
+    "items": "catalogue rows read at each position (the column `item` of items.parquet), sequence × position × mixture",
+    "weights": "logits of the mixture at each position, whose softmax is the share of each row of `items`; without it "
+    "a position reads a single item",
+    "queries": "label queries q, sequence × position × rank; what to recommend after a position is softmax(q · Bᵀ), "
+    "with B as described below",
+}
+
+
+def soft(run: FinishedRun) -> dict[str, bytes]:
+    if run.artefact is None:
+        return {}
+    return {f"{FOLDER}/synthetic.safetensors": run.artefact, f"{FOLDER}/README.md": _readme(run, run.artefact).encode()}
+
+
+def header(artefact: bytes) -> dict[str, Any]:
+    """The header of a safetensors file: a length in eight bytes, then JSON. {} for something else."""
+    try:
+        (length,) = struct.unpack_from("<Q", artefact)
+        found = json.loads(artefact[8 : 8 + length])
+    except (struct.error, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _readme(run: FinishedRun, artefact: bytes) -> str:
+    tensors = header(artefact)
+    notes = tensors.pop("__metadata__", {})
+    listed = "\n".join(
+        f"- `{name}`, {each['dtype']}, shape {' × '.join(map(str, each['shape']))}: "
+        f"{_MEANING.get(name, 'see `foster.synthetic` of the version that wrote it')}."
+        for name, each in sorted(tensors.items())
+    )
+    described = "\n".join(f"- `{name}`: `{value}`" for name, value in sorted(notes.items()))
+    return f"""# The soft form
+
+`synthetic.safetensors` holds {run.spec.sequences} synthetic sequences of {run.spec.length} positions, in the form in
+which they were learned and stored ({len(artefact):,} bytes). It is a [safetensors](https://github.com/huggingface/safetensors)
+file: no code runs when it is opened.
+
+## What is in it
+
+{listed}
+
+The header says also how a student is trained on it (`recipe`):
+
+{described}
+
+## How to read it back
+
+With foster {run.report.get("version", "of the same version")} installed, in Python:
+
+```python
+from pathlib import Path
+from foster.synthetic import SyntheticSequences
+
+sequences, recipe = SyntheticSequences.load(Path("synthetic.safetensors"))
+```
+
+Without foster:
+
+```python
+from safetensors.numpy import load_file
+
+tensors = load_file("synthetic.safetensors")   # name → array
+```
+
+## From queries to recommendations
+
+B has one row an item: the leading principal components of the centred, unit-length text embeddings, each scaled to
+unit variance, as many as a query is long (`foster.synthetic.label_basis(public_features(embeddings), rank)`). The
+embeddings are those of the text encoder `{run.encoder}` over each item's text: title and further text columns of the
+catalogue, in its order. Those texts belong to the data's owner and are not in here beyond title and category, so B
+needs the original catalogue. The likeliest recommendations of every position are in `recommendations.parquet`, readable
+without any of this.
+"""
