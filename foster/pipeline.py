@@ -9,9 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import resource
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,20 +20,23 @@ from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor
 
 from foster import __version__
+from foster.clock import STAGES, Clock
 from foster.condensers import random_real, teacher_continuations, uniform_items, with_teacher_labels
 from foster.decode import harden, neighbour_table, sequence_table, snapshot_table
 from foster.distiller import DistillConfig, Distiller, default_steps
 from foster.encoder import TextEncoder, item_embeddings, load_embeddings, public_features
 from foster.errors import UserError
-from foster.evaluate import Part, Protocol, Scorer, bigram_scorer, model_scorer, popular_scorer, zero_shot_scorer
+from foster.evaluate import Protocol, Scorer, bigram_scorer, model_scorer, popular_scorer, zero_shot_scorer
 from foster.formats import Dataset, load_dataset
 from foster.interactions import Split
 from foster.item_map import item_map
 from foster.metrics import ndcg_at, summary
+from foster.recommend import model_file, save_model
 from foster.recommender import RecommenderConfig, SequentialRecommender
+from foster.results import Results
 from foster.runs import RunWriter
 from foster.spec import RunSpec
-from foster.students import derived_seed, on_threads, spread, train_student
+from foster.students import derived_seed, on_threads, train_student
 from foster.synthetic import (
     SyntheticSequences,
     affordable_rank,
@@ -49,9 +50,8 @@ from foster.trajectory import ExpertConfig, ExpertTrajectory, train_expert
 SOFT_RECIPE = Recipe(steps=300, learning_rate=1e-2, dropout=0.3)
 HARD_RECIPE = Recipe(steps=100, learning_rate=1e-2, dropout=0.5)
 SNAPSHOTS = 30
-
-# Share of a run's time that each stage takes, for the progress bar.
-STAGES = {"data": 0.02, "embed": 0.05, "experts": 0.38, "distil": 0.2, "students": 0.27, "map": 0.08}
+# The first student of these rows stays with the run, for recommendations side by side; so does the full-data model.
+STORED_STUDENTS = ("soft", "hard", "random", "untrained")
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
     device = choose_device(spec.device)
     if device.type == "cpu":
         torch.use_deterministic_algorithms(True)
-    clock = _Clock(run)
+    clock = Clock(run)
     run.status(device=str(device))
 
     with clock.stage("data"):
@@ -188,7 +188,7 @@ def _embed(spec: RunSpec, run: RunWriter, dataset: Dataset, split: Split, device
 
 
 def _expert(
-    spec: RunSpec, run: RunWriter, world: World, config: RecommenderConfig, cache: Path, clock: _Clock
+    spec: RunSpec, run: RunWriter, world: World, config: RecommenderConfig, cache: Path, clock: Clock
 ) -> ExpertTrajectory:
     training = ExpertConfig()
     recipe = json.dumps([asdict(config), asdict(training), spec.seed, on_threads(world.device)], sort_keys=True)
@@ -217,7 +217,7 @@ def _distil(
     world: World,
     expert: ExpertTrajectory,
     teacher: SequentialRecommender,
-    clock: _Clock,
+    clock: Clock,
 ) -> tuple[Tensor, SyntheticSequences]:
     """Start, loop, artefact. Returns the label basis and the final set as read back from disk."""
     positions = spec.sequences * spec.length
@@ -296,7 +296,7 @@ def _students(
     world: World,
     teacher: SequentialRecommender,
     basis: Tensor,
-    clock: _Clock,
+    clock: Clock,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Every row of the report, each from its own fresh students; finished ones are kept and not trained again."""
     features, split, n_items = world.features, world.split, world.n_items
@@ -327,7 +327,7 @@ def _students(
         "soft": (lambda: soft.to(world.device).batch(basis), soft_recipe),
         "hard": (lambda: hard_batch(_read_hard(run, "hard.json", world)), HARD_RECIPE),
     }
-    results = _Results(run)
+    results = Results(run)
     fixed: dict[str, Callable[[], Scorer]] = {
         "full": lambda: model_scorer(teacher, features),
         "popular": lambda: popular_scorer(split, n_items),
@@ -335,6 +335,8 @@ def _students(
         "zero_shot": lambda: _best_on_validation(world, [zero_shot_scorer(features, n) for n in (1, 10)]),
     }
     for name, scorer in fixed.items():
+        if name == "full":
+            save_model(model_file(run.folder, name), teacher)
         if not results.has(name, 0):
             results.add(name, 0, world.protocol, scorer(), spec.report_test)
     jobs = [(name, k) for name in trained for k in range(spec.students)]
@@ -346,6 +348,8 @@ def _students(
         shape = replace(student_shape(spec), dropout=recipe.dropout)
         seed = derived_seed(spec.seed, "student", name, k)
         model = train_student(make(), features, shape, recipe, seed, run.checkpoint)
+        if k == 0 and name in STORED_STUDENTS:  # before its row: a row that is there has its model
+            save_model(model_file(run.folder, name), model)
         results.add(name, k, world.protocol, model_scorer(model, features), spec.report_test)
     return results.rows("valid"), results.rows("test")
 
@@ -360,69 +364,8 @@ def _map(spec: RunSpec, run: RunWriter, world: World, basis: Tensor, final: Synt
     table = item_map(
         world.split.train, totals.cpu().numpy(), world.features.cpu().numpy(), derived_seed(spec.seed, "map") % 2**31
     )
+    run.checkpoint()  # a stop asked for while the map was drawn is honoured
     run.write_table("map.parquet", table)
-
-
-class _Results:
-    """Metrics of every finished row and seed, on disk after each."""
-
-    def __init__(self, run: RunWriter) -> None:
-        self.run = run
-        file = run.path("checkpoints/students.json")
-        self.found: dict[str, dict[str, dict[Part, dict[str, float]]]] = (
-            json.loads(file.read_text()) if file.is_file() else {}
-        )
-
-    def has(self, name: str, k: int) -> bool:
-        return str(k) in self.found.get(name, {})
-
-    def add(self, name: str, k: int, protocol: Protocol, scorer: Scorer, report_test: bool) -> None:
-        parts: tuple[Part, ...] = ("valid", "test") if report_test else ("valid",)
-        measured: dict[Part, dict[str, float]] = {part: summary(protocol.ranks(scorer, part)) for part in parts}
-        self.found.setdefault(name, {})[str(k)] = measured
-        self.run.write_json("checkpoints/students.json", self.found)
-        self.run.event("student", name=name, seed=k, **measured["valid"])
-
-    def rows(self, part: Part) -> dict[str, Any]:
-        return {
-            name: spread([seeds[k][part] for k in sorted(seeds, key=int)])
-            for name, seeds in self.found.items()
-            if all(part in measured for measured in seeds.values())
-        }
-
-
-class _Clock:
-    """Seconds per stage, kept over resumes, and the run's overall fraction."""
-
-    def __init__(self, run: RunWriter) -> None:
-        self.run = run
-        self.file = "checkpoints/seconds.json"
-        path = run.path(self.file)
-        self.spent: dict[str, float] = json.loads(path.read_text()) if path.is_file() else {}
-        self.current = "data"
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        self.current, began = name, time.monotonic()
-        self.run.checkpoint()
-        self.run.event("stage", stage=name, message="")
-        self.progress(0.0, "")
-        try:
-            yield
-        finally:
-            self.spent[name] = self.spent.get(name, 0.0) + time.monotonic() - began
-            self.run.write_json(self.file, self.spent)
-
-    def progress(self, share: float, message: str) -> None:
-        """share: how much of the current stage is done, 0 to 1."""
-        before = sum(weight for name, weight in STAGES.items() if _before(name, self.current))
-        fraction = before + STAGES[self.current] * min(1.0, share)
-        self.run.status(stage=self.current, fraction=fraction, message=message)
-
-
-def _before(name: str, current: str) -> bool:
-    order = list(STAGES)
-    return order.index(name) < order.index(current)
 
 
 def _peak_memory_mb(device: torch.device) -> float:

@@ -14,6 +14,7 @@ import foster.pipeline
 from foster.errors import UserError
 from foster.formats import load_dataset
 from foster.pipeline import choose_device, execute
+from foster.recommend import load_model
 from foster.runs import RunStore, RunWriter
 from foster.spec import RunSpec
 from foster.training import Recipe
@@ -76,6 +77,9 @@ def test_report_is_complete_and_everything_a_page_reads_is_there(world: RunSpec,
     assert run.snapshots()[-1] == 100
     assert len(run.items()) == 24
     assert float(run.map()["mass"].sum()) == pytest.approx(20, abs=1e-2)
+    models = {path.stem: load_model(path, 16) for path in sorted((run.path / "models").glob("*.safetensors"))}
+    assert set(models) == {"full", "soft", "hard", "random", "untrained"}
+    assert not torch.equal(models["full"].projection.weight, models["untrained"].projection.weight)
     assert set(run.neighbours().columns) >= {"nearest_user", "overlap", "repetition", "diversity"}
 
 

@@ -1,0 +1,47 @@
+"""The clock of a run: seconds per stage, kept over resumes, and how far the whole run is."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from foster.runs import RunWriter
+
+# Share of a run's time that each stage takes, for the progress bar.
+STAGES = {"data": 0.02, "embed": 0.05, "experts": 0.38, "distil": 0.2, "students": 0.27, "map": 0.08}
+
+
+class Clock:
+    """Seconds per stage, kept over resumes, and the run's overall fraction."""
+
+    def __init__(self, run: RunWriter) -> None:
+        self.run = run
+        self.file = "checkpoints/seconds.json"
+        path = run.path(self.file)
+        self.spent: dict[str, float] = json.loads(path.read_text()) if path.is_file() else {}
+        self.current = "data"
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        self.current, began = name, time.monotonic()
+        self.run.checkpoint()
+        self.run.event("stage", stage=name, message="")
+        self.progress(0.0, "")
+        try:
+            yield
+        finally:
+            self.spent[name] = self.spent.get(name, 0.0) + time.monotonic() - began
+            self.run.write_json(self.file, self.spent)
+
+    def progress(self, share: float, message: str) -> None:
+        """share: how much of the current stage is done, 0 to 1."""
+        before = sum(weight for name, weight in STAGES.items() if _before(name, self.current))
+        fraction = before + STAGES[self.current] * min(1.0, share)
+        self.run.status(stage=self.current, fraction=fraction, message=message)
+
+
+def _before(name: str, current: str) -> bool:
+    order = list(STAGES)
+    return order.index(name) < order.index(current)
