@@ -1,6 +1,6 @@
 """Sequences: what did it learn? Every synthetic sequence as a row of titles, at any step of the distillation."""
 
-from foster.ui import frame, reading
+from foster.ui import frame, reading, takeaway
 from foster.ui.frame import heading
 from foster.ui.states import banner, need_run
 
@@ -13,3 +13,4 @@ heading(
 run, status = need_run(selection)
 banner(selection.store, run, status, "What it has so far is shown below." if run.snapshots() else "")
 reading.sequences(run, status)
+takeaway.takeaway(run, status)

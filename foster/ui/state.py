@@ -7,6 +7,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from foster.errors import UserError
+from foster.markup import plain
+from foster.run_label import read_label
 from foster.runs import Run, RunState, RunStatus, RunStore, default_root
 from foster.ui import address, words
 
@@ -86,4 +88,6 @@ def label(run: Run, status: RunStatus) -> str:
     asked = f"{data_name(spec.data)}, {spec.sequences} × {spec.length}, γ\u00a0{spec.regularisation:g}"
     if run.read_only:
         return f"Demo: {asked}"
+    if name := plain(read_label(run).name, 60):
+        asked = f"{name} · {asked}"
     return f"{asked} · {'paused' if status.paused else status.state} · {words.moment(status.created)}"
