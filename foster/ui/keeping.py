@@ -56,7 +56,7 @@ def _overview(selection: Selection) -> None:
 
 
 def _listing(selection: Selection) -> None:
-    query = address.search("q", "Search the runs", placeholder="Name, note, data or id")
+    query = address.search("q", "Search the runs", placeholder="Name, note, data or id", width=420)
     labels = {run.id: read_label(run) for run, _ in selection.runs}
     found = [(run, status) for run, status in selection.runs if _matches(query, run, labels[run.id])]
     if query:

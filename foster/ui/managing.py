@@ -35,6 +35,9 @@ def manage(store: RunStore, run: Run, status: RunStatus, label: RunLabel) -> Non
             name.text_input("Name", label.name, max_chars=MAX_NAME, key=f"name-{run.id}", placeholder="none")
             text.text_area("Note", label.note, max_chars=MAX_NOTE, key=f"note-{run.id}", height=80, placeholder="none")
             st.form_submit_button("Save name and note", icon=":material/save:", on_click=_rename, args=(run,))
+    if status.state is RunState.DONE:
+        takeaway(run, status)
+    if not run.read_only:
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             if not status.is_terminal:
                 st.button(
@@ -48,8 +51,6 @@ def manage(store: RunStore, run: Run, status: RunStatus, label: RunLabel) -> Non
             elif status.state is not RunState.DONE:
                 resume_button(store, run)
             _delete(store, run, status)
-    if status.state is RunState.DONE:
-        takeaway(run, status)
 
 
 def _delete(store: RunStore, run: Run, status: RunStatus) -> None:

@@ -15,7 +15,7 @@ from foster.runs import RunState, RunStore
 pytestmark = pytest.mark.browser
 
 PAGES = {"": "A whole interaction log", "data": "What is in the log", "distil": "Condense a log",
-         "sequences": "What the sequences say", "map": "Where the items stand"}  # fmt: skip
+         "sequences": "What the sequences say", "map": "Where the items stand", "runs": "What is kept"}  # fmt: skip
 STEPS = 40
 
 
