@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
-T = TypeVar("T", bound=int | str)
+T = TypeVar("T", bound=int | float | str)
+NONE = "-"  # in the URL: an empty choice where the default is not empty
+BETWEEN = ","
 
 
 def asked(name: str) -> str | None:
@@ -97,3 +99,53 @@ def search(name: str, label: str, **looks: Any) -> str:
     value = (asked(name) or "")[:200]
     st.text_input(label, type="search", max_chars=200, **_controlled(name, value, ""), **looks)
     return value.strip()
+
+
+def _write_list(name: str, key: str, default: list[Any]) -> None:
+    value = list(st.session_state[key])
+    text = BETWEEN.join(str(each) for each in value) or NONE
+    put(**{name: None if value == default else text})
+
+
+def asked_list(name: str) -> list[str] | None:
+    """The entries that the URL lists under a name, each once; None if it says nothing."""
+    written = asked(name)
+    if written is None:
+        return None
+    return list(dict.fromkeys(filter(None, written.split(BETWEEN)))) if written != NONE else []
+
+
+def several(
+    name: str, label: str, options: Sequence[str], default: list[str], format_func: Callable[[str], str], **looks: Any
+) -> list[str]:
+    """Any number of options, shown as plain text in the order they were chosen. What the URL asks for and is no option
+    comes back too, so that the page can name it."""
+    written = asked_list(name)
+    value = default if written is None else written
+    key = f"url-{name}"
+    st.session_state[key] = [each for each in value if each in options]
+    st.multiselect(
+        label, options, format_func=format_func, key=key, on_change=_write_list, args=(name, key, default), **looks
+    )
+    return value
+
+
+def pills(
+    name: str, label: str, options: Sequence[T], default: list[T], format_func: Callable[[T], str] = str, **looks: Any
+) -> list[T]:
+    """Any number of a few options side by side, in the order of the options; only our own words may be options."""
+    written = asked_list(name)
+    value = default if written is None else [option for option in options if str(option) in written]
+    key = f"url-{name}"
+    st.session_state[key] = value
+    st.pills(
+        label,
+        options,
+        format_func=format_func,
+        selection_mode="multi",
+        key=key,
+        on_change=_write_list,
+        args=(name, key, default),
+        **looks,
+    )
+    return value

@@ -9,15 +9,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import log
+from typing import Protocol
 
 from foster.spec import RunSpec
 from foster.ui import words
-from foster.ui.log_facts import LogFacts
 
 BYTES_A_POSITION = 2 * 128  # the most a position may store, inputs and targets together
 TEXTS_A_SECOND = 60  # MiniLM on one CPU core; only used where no run tells
 SAME, LIKE, UNLIKE = 1.3, 2.0, 4.0  # how far off a guess may be, either way
 BASE_ITEMS = 2_000  # below so many items a step's time hardly depends on them
+
+
+class LogSize(Protocol):
+    """How many events and items a log has."""
+
+    @property
+    def events(self) -> int: ...
+    @property
+    def items(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -64,7 +73,7 @@ def at_most(spec: RunSpec) -> int:
     return BYTES_A_POSITION * spec.sequences * spec.length
 
 
-def forecast(spec: RunSpec, data: LogFacts, earlier: Iterable[Earlier]) -> Span | None:
+def forecast(spec: RunSpec, data: LogSize, earlier: Iterable[Earlier]) -> Span | None:
     """None where no finished run tells anything."""
     known = [each for each in earlier if spec.device == "auto" or each.device.partition(":")[0] == spec.device]
     if not known:
@@ -81,7 +90,7 @@ def forecast(spec: RunSpec, data: LogFacts, earlier: Iterable[Earlier]) -> Span 
     return Span(seconds / off, seconds * off, nearest, same)
 
 
-def _growth(stage: str, spec: RunSpec, data: LogFacts, earlier: Earlier) -> float:
+def _growth(stage: str, spec: RunSpec, data: LogSize, earlier: Earlier) -> float:
     events, items = data.events / earlier.events, data.items / earlier.items
     wide = (data.items + BASE_ITEMS) / (earlier.items + BASE_ITEMS)
     positions = spec.sequences * spec.length / (earlier.spec.sequences * earlier.spec.length)
@@ -97,7 +106,7 @@ def _growth(stage: str, spec: RunSpec, data: LogFacts, earlier: Earlier) -> floa
     return events
 
 
-def _distance(spec: RunSpec, data: LogFacts, earlier: Earlier) -> float:
+def _distance(spec: RunSpec, data: LogSize, earlier: Earlier) -> float:
     """How unlike two runs are: 0 for the same sizes, about 0.7 for each doubling."""
     pairs = ((data.events, earlier.events), (data.items, earlier.items),
              (spec.sequences * spec.length, earlier.spec.sequences * earlier.spec.length),

@@ -17,6 +17,7 @@ PAGES = {
     "Distil": "pages/distil.py",
     "Sequences": "pages/sequences.py",
     "Map": "pages/map.py",
+    "Compare": "pages/compare.py",
     "Runs": "pages/runs.py",
 }
 SHOWN_RUNS = 200  # the newest; older ones open by their address

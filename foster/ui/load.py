@@ -45,7 +45,7 @@ def _events(stamp: Stamp, _run: Run) -> list[dict[str, Any]]:
     return _run.events()
 
 
-@st.cache_data(max_entries=32, show_spinner=False)
+@st.cache_data(max_entries=128, show_spinner=False)
 def _report(stamp: Stamp, _run: Run) -> dict[str, Any] | None:
     return _run.report()
 

@@ -1,0 +1,125 @@
+"""What a run cost, and after how many students condensation has paid for itself. No streamlit in here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from foster.ui import words
+from foster.ui.lineup import SOFT, Entrant, Metric, Part
+
+STAGES = {
+    "data": "Reading the data",
+    "embed": "Encoding the titles",
+    "experts": "Full-data model",
+    "distil": "Distilling",
+    "students": "Students and measuring",
+    "map": "Drawing the map",
+}
+# Rows that train nothing; every other row of a report trains its own students.
+UNTRAINED = frozenset({"full", "popular", "bigram", "zero_shot", "untrained"})
+
+
+@dataclass(frozen=True)
+class Bill:
+    """Seconds. full: training once on everything, None where no run tells; condense: the distillation itself;
+    student: training one on the condensed set, measuring included, so rather too much."""
+
+    full: float | None
+    condense: float
+    student: float | None
+
+    @property
+    def pays_from(self) -> int | None:
+        """The number of retrainings from which condensing is faster than training on everything each time.
+
+        Condensing costs one full training too, for its teacher: n·full > full + condense + n·student.
+
+        >>> Bill(full=100.0, condense=50.0, student=10.0).pays_from
+        2
+        >>> Bill(full=100.0, condense=50.0, student=25.0).pays_from
+        3
+        >>> Bill(full=10.0, condense=50.0, student=10.0).pays_from is None
+        True
+        """
+        if self.full is None or self.student is None or self.student >= self.full:
+            return None
+        return int((self.full + self.condense) // (self.full - self.student)) + 1
+
+
+def bill(entrant: Entrant, others: Sequence[Entrant] = ()) -> Bill:
+    """others: runs to learn the price of the full-data model from, where this one took it from the cache."""
+    seconds = entrant.seconds
+    full = seconds.get("experts") if entrant.own_expert else None
+    if full is None:
+        told = [each.seconds.get("experts") for each in others if _same_expert(each, entrant) and each.own_expert]
+        full = next((spent for spent in told if spent), None)
+    trained = sum(
+        score.n
+        for row in entrant.rows(Part.VALID)
+        if row not in UNTRAINED and (score := entrant.score(row, Metric.RECALL, Part.VALID))
+    )
+    spent = seconds.get("students")
+    return Bill(full, seconds.get("distil", 0.0), spent / trained if spent and trained else None)
+
+
+def _same_expert(first: Entrant, second: Entrant) -> bool:
+    a, b = first.spec, second.spec
+    same_device = first.report.get("device") == second.report.get("device")
+    return (a.data, a.encoder) == (b.data, b.encoder) and same_device
+
+
+def told(entrant: Entrant, others: Sequence[Entrant], part: Part) -> str:
+    """The break-even as a sentence, with what it is made of."""
+    cost = bill(entrant, others)
+    if cost.full is None:
+        return (
+            f"{entrant.letter} took its full-data model from the cache and no run shown here trained one on these "
+            "data, so after how many students it pays is not known."
+        )
+    if cost.student is None:
+        return f"{entrant.letter} did not measure how long a student takes."
+    said = f"{entrant.letter}: training once on everything took {words.duration(cost.full)}"
+    if not entrant.own_expert:
+        said += " (in another run, it came from the cache here)"
+    said += f", condensing {words.duration(cost.condense)} more, a student then {words.duration(cost.student)}."
+    if cost.pays_from is None:
+        return f"{said} A student takes no less time than full training, so condensing does not pay in time here."
+    said += f" Condensing is the faster way from the {_ordinal(cost.pays_from)} student on."
+    soft = entrant.score(SOFT, Metric.RECALL, part)
+    if soft is not None and soft.share is not None:
+        said += f" In time, not in quality: such a student reaches {words.share(soft.share)} of full data."
+    return said
+
+
+def _ordinal(number: int) -> str:
+    """
+    >>> _ordinal(2), _ordinal(11), _ordinal(23)
+    ('2nd', '11th', '23rd')
+    """
+    last = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{words.count(number)}{last}"
+
+
+def table(entrants: Sequence[Entrant]) -> list[dict[str, object]]:
+    """One row a run: seconds of each stage, memory and bytes."""
+    stages = list(dict.fromkeys([*STAGES, *(stage for each in entrants for stage in each.seconds)]))
+    stages = [stage for stage in stages if any(stage in each.seconds for each in entrants)]
+    rows: list[dict[str, object]] = []
+    for each in entrants:
+        peak = each.report.get("peak_memory_mb")
+        rows.append(
+            {
+                "Run": f"{each.letter}  {each.name}",
+                **{f"{STAGES.get(stage, stage)}, s": each.seconds.get(stage) for stage in stages},
+                "Sum, s": sum(each.seconds.values()),
+                "Peak memory, MB": float(peak) if isinstance(peak, int | float) else None,
+                **{f"{form.capitalize()}, kB": _kilo(each.stored.get(form)) for form in ("soft", "hard", "log")},
+                "Device": str(each.report.get("device") or ""),
+            }
+        )
+    return rows
+
+
+def _kilo(size: int | None) -> float | None:
+    return None if size is None else size / 1000
