@@ -16,9 +16,9 @@ _FOSTER = (
     "anchors.",
     "A few synthetic sequences were laid out: at each position stands an item to read and a distribution over the "
     "whole catalogue, which says what to recommend next.",
-    "In every step one model followed the real log and another the synthetic sequences, both over a random part of the "
-    "catalogue, and the sequences were moved so that learning from them comes closer to learning from the log; from "
-    "time to time both models were set back.",
+    "In every step one model followed the real log and another the synthetic sequences, over a random part of the "
+    "catalogue where it is large, and the sequences were moved so that learning from them comes closer to learning "
+    "from the log; from time to time both models were set back.",
     "One more term, weighed by γ, asks items of similar meaning to appear together.",
 )
 _JUDGED = (
