@@ -149,3 +149,8 @@ def pills(
         **looks,
     )
     return value
+
+
+def put_list(name: str, values: Iterable[object]) -> None:
+    """Write a list to the URL; an empty one is written too, so that it is not taken for nothing said."""
+    put(**{name: BETWEEN.join(str(each) for each in values) or NONE})

@@ -153,11 +153,14 @@ def _group(
         return
     key = present[0].letter
     show(tag("h2", "What they are worth"))
-    for text in _sentences(present, metric, part):
-        show(tag("p", text, class_="say"))
-    _chart(contest.standings(present, metric, part, scale), f"standings-{key}")
-    for text in reasons.cautions(present, metric, part):
-        show(tag("p", text, class_="hint"))
+    said, drawn = st.columns([4, 7], gap="large")
+    with said:
+        for text in _sentences(present, metric, part):
+            show(tag("p", text, class_="say"))
+        for text in reasons.cautions(present, metric, part):
+            show(tag("p", text, class_="hint"))
+    with drawn:
+        _chart(contest.standings(present, metric, part, scale), f"standings-{key}")
     with st.expander("The same as a table", key=f"rows-{key}"):
         _table(present, metric, part)
     st.space("small")
@@ -262,12 +265,16 @@ def _settings(entrants: Sequence[Entrant]) -> None:
 
 def _cost(entrants: Sequence[Entrant], part: Part, key: str) -> None:
     show(tag("h2", "What they cost"))
-    for each in entrants:
-        show(tag("p", costs.told(each, entrants, part), class_="say"))
-    _chart(contest.seconds(entrants), f"seconds-{key}")
+    told, drawn = st.columns([4, 7], gap="large")
+    with told:
+        for each in entrants:
+            show(tag("p", costs.told(each, entrants, part), class_="say"))
+    with drawn:
+        _chart(contest.seconds(entrants), f"seconds-{key}")
     st.caption(
         "A student's time is the students' stage divided by all students it trained, measuring included, so it is "
-        "rather too long. Choosing settings, in all the runs before, is not in any of these numbers."
+        "rather too long. The runs it took to choose the settings are in none of these numbers. Peak memory is that "
+        "of the whole process, libraries included."
     )
     with st.expander("Seconds, memory and bytes as a table", key=f"cost-{key}"):
         numbers = st.column_config.NumberColumn
@@ -279,4 +286,3 @@ def _cost(entrants: Sequence[Entrant], part: Part, key: str) -> None:
             alt="Seconds of each stage, peak memory and stored bytes of the compared runs",
             column_config={**formats, "Peak memory, MB": numbers(format="%.0f")},
         )
-    show(tag("p", "Peak memory is that of the whole process, libraries included.", class_="hint"))

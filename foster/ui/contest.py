@@ -30,7 +30,7 @@ from foster.ui.lineup import (
 COLOURS = (palette.BLUE, palette.VERMILION, palette.GREEN, palette.PURPLE, palette.OCHRE, palette.GREY)
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "cross")
 DASHES = ("solid", "dash", "dot")
-PATTERNS = ("", "/", "", "x", "", "\\")
+PATTERNS = ("", ".", "", "/", "", "\\")
 STAGE_COLOURS = ("#83878C", "#B8860B", "#1F7FBF", "#D55E00", "#0B9970", "#C06597")
 WRAP_AT = 22
 
@@ -215,7 +215,13 @@ def seconds(entrants: Sequence[Entrant]) -> Chart:
                 name=hover_text(STAGES.get(stage, stage), 40),
                 marker={
                     "color": STAGE_COLOURS[number % len(STAGE_COLOURS)],
-                    "pattern": {"shape": PATTERNS[number % len(PATTERNS)], "size": 6, "solidity": 0.25},
+                    "pattern": {
+                        "shape": PATTERNS[number % len(PATTERNS)],
+                        "fillmode": "overlay",
+                        "fgcolor": "rgba(255,255,255,.6)",
+                        "size": 7,
+                        "solidity": 0.2,
+                    },
                 },
                 customdata=[words.duration(value) for value in spent],
                 hovertemplate="%{y} · %{fullData.name}: %{customdata}<extra></extra>",

@@ -18,6 +18,7 @@ PAGES = {
     "Sequences": "pages/sequences.py",
     "Map": "pages/map.py",
     "Compare": "pages/compare.py",
+    "Recommend": "pages/recommend.py",
     "Runs": "pages/runs.py",
 }
 SHOWN_RUNS = 200  # the newest; older ones open by their address

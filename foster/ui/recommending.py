@@ -1,0 +1,194 @@
+"""The Recommend page's content: compose a history → each student's list → where they agree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from foster.errors import UserError
+from foster.runs import Run, RunState, RunStatus
+from foster.ui import address, lists, load, words
+from foster.ui.lineup import row_name
+from foster.ui.markup import plain, show, tag
+from foster.ui.shelf import ROWS, Shelf, kept, shelf
+from foster.ui.state import Selection
+from foster.ui.states import note
+
+LONGEST = 50  # titles in a history
+OFFERED = 20_000  # titles to choose from; the most popular of a larger catalogue
+
+
+def recommendations(selection: Selection, run: Run, status: RunStatus) -> None:
+    if not kept(run):
+        _no_students(run, status)
+        return
+    items = load.table(run, "items")
+    try:
+        found = shelf(run, selection.store.cache)
+    except UserError as error:
+        note("The students cannot be asked", str(error), "bad")
+        _to_distil()
+        return
+    if items is None or not found.scorers:
+        note("No student can be read", next(iter(found.problems.values()), "The run's items are missing."), "bad")
+        _to_distil()
+        return
+    titles = items["title"].tolist()
+    bench, sight = st.columns([4, 8], gap="large")
+    with bench:
+        history, came_next = _history(found, items, titles)
+    with sight:
+        _answers(found, history, came_next, titles, status)
+
+
+def _no_students(run: Run, status: RunStatus) -> None:
+    if not status.is_terminal:
+        note("No students yet", "A run keeps its students when it has trained them, near its end.")
+    elif status.state is RunState.DONE:
+        note(
+            "This run kept no students",
+            "It was made before foster kept them, so there is nobody to ask. Distil the same once more: with the same "
+            "settings it ends with the same numbers, and with its students.",
+        )
+        _to_distil()
+    else:
+        note("No students", "The run ended before it had trained any. Resume it, or start another one.")
+
+
+def _to_distil() -> None:
+    st.page_link("pages/distil.py", label="Distil", icon=":material/science:", query_params={})
+
+
+def _history(found: Shelf, items: pd.DataFrame, titles: Sequence[str]) -> tuple[list[int], int | None]:
+    """The history to continue, and what really came next if it is an untouched example."""
+    show(tag("h2", "After these titles"))
+    numbers = [str(number) for number in range(1, len(found.examples) + 1)]
+    written = address.asked_list("items")
+    reader = address.pick("reader", numbers, numbers[0]) if numbers else None
+    st.session_state["choose-reader"] = reader if written is None else None
+    st.selectbox(
+        "Start from a reader of the log",
+        numbers,
+        format_func=lambda number: _example_text(found, number, titles),
+        key="choose-reader",
+        on_change=lambda: address.put(reader=st.session_state["choose-reader"], items=None),
+        placeholder="Your own history",
+    )
+    if written is not None:
+        history = [int(each) for each in written if each.isdecimal() and int(each) < found.n_items][:LONGEST]
+        if lost := len(written) - len(history):
+            said = f"{words.plural(lost, 'entry', 'entries')} of the address cannot be used here: left out."
+            show(tag("p", said, class_="hint", role="status"))
+        came_next = None
+    elif reader is not None:
+        example = found.examples[int(reader) - 1]
+        history, came_next = list(example.items), example.next
+    else:
+        history, came_next = [], None
+    _compose(history, items, titles)
+    return history, came_next
+
+
+def _example_text(found: Shelf, number: str, titles: Sequence[str]) -> str:
+    last = found.examples[int(number) - 1].items[-1]
+    return f"Reader {number}, last {plain(titles[last], 40)}"
+
+
+def _compose(history: list[int], items: pd.DataFrame, titles: Sequence[str]) -> None:
+    with st.container(key="history", gap="xxsmall"):
+        for place, item in enumerate(history):
+            with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+                number = tag("span", str(place + 1), class_="place")
+                title = tag("bdi", plain(titles[item], 70), title=plain(titles[item], 400))
+                show(tag("p", number, title, class_="entry"), width="stretch")
+                st.button(
+                    f"Move title {place + 1} up",
+                    key=f"up-{place}",
+                    type="tertiary",
+                    icon=":material/arrow_upward:",
+                    disabled=place == 0,
+                    on_click=_put,
+                    args=(_swapped(history, place),),
+                )
+                st.button(
+                    f"Remove title {place + 1}",
+                    key=f"remove-{place}",
+                    type="tertiary",
+                    icon=":material/close:",
+                    on_click=_put,
+                    args=(history[:place] + history[place + 1 :],),
+                )
+    popular = items["popularity"].to_numpy()
+    rows = items["item"].tolist() if len(items) <= OFFERED else (-popular).argsort(kind="stable")[:OFFERED].tolist()
+    st.session_state["add-title"] = None
+    st.selectbox(
+        "Add a title",
+        rows,
+        index=None,
+        format_func=lambda row: plain(titles[row], 120),
+        key="add-title",
+        on_change=_add,
+        args=(history,),
+        placeholder="Type a word of a title",
+        disabled=len(history) >= LONGEST,
+    )
+    if history:
+        st.button("Clear", key="clear", type="tertiary", icon=":material/delete:", on_click=_put, args=([],))
+
+
+def _swapped(history: list[int], place: int) -> list[int]:
+    if place == 0:
+        return history
+    return [*history[: place - 1], history[place], history[place - 1], *history[place + 1 :]]
+
+
+def _add(history: list[int]) -> None:
+    if (row := st.session_state["add-title"]) is not None:
+        _put([*history, row])
+
+
+def _put(history: Sequence[int]) -> None:
+    address.put_list("items", history)
+    address.put(reader=None)
+
+
+def _answers(found: Shelf, history: list[int], came_next: int | None, titles: Sequence[str], status: RunStatus) -> None:
+    show(tag("h2", "What each student would recommend next"))
+    if not history:
+        note("Nothing to go on", "Choose a reader, or add a title: the students continue what they read.")
+        return
+    answered = found.lists(history, lists.DEEP)
+    shown = lists.beside(answered)
+    if text := lists.agreement_text(shown):
+        show(tag("p", text, class_="say", role="status"))
+    if came_next is not None:
+        show(lists.truth_text(answered, came_next, titles))
+    show(lists.cards(shown, titles, came_next))
+    for row, problem in found.problems.items():
+        note(f"{row_name(row)} cannot be read", problem, "bad")
+    missing = [row for row in ROWS if row not in found.scorers and row not in found.problems]
+    if missing and not status.is_terminal:
+        show(tag("p", f"Still to come: {', '.join(row_name(row).lower() for row in missing)}.", class_="hint"))
+    _small_print(found)
+    with st.expander("The same as a table"):
+        st.dataframe(
+            lists.as_table(shown, titles),
+            hide_index=True,
+            alt="The first ten recommendations of each student, place by place, with their shift against everything",
+        )
+
+
+def _small_print(found: Shelf) -> None:
+    reads = sorted({(count, row) for row, count in found.reads.items()})
+    fewest, most = reads[0][0], reads[-1][0]
+    told = f"the last {most} titles" if fewest == most else f"the last {fewest} to {most} titles"
+    again = (
+        "A title may come again." if found.repeats else "Nobody takes an item twice in this log: nothing comes again."
+    )
+    st.caption(
+        f"↑ and ↓ count places against the list of everything, “new” is not in its first {lists.SHOWN}; the line under "
+        "a title is its share of all that could come. Each list is one student's, that of the first seed; a student "
+        f"reads {told}. {again}"
+    )

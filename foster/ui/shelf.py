@@ -1,0 +1,112 @@
+"""The students that a run keeps, loaded once for all sessions, with histories to try them on.
+
+torch is imported when the first student is loaded, not with the page.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from foster.errors import UserError
+from foster.runs import Run
+
+if TYPE_CHECKING:
+    from foster.evaluate import Scorer
+    from foster.formats import Dataset
+    from foster.recommend import Recommendation
+
+ROWS = ("full", "soft", "hard", "random", "untrained")
+EXAMPLES, EXAMPLE_LENGTH, LEAST_EVENTS = 12, 8, 6
+
+
+@dataclass(frozen=True)
+class Example:
+    """A user's last training events and the one that came next (the user's validation item), as catalogue rows."""
+
+    items: tuple[int, ...]
+    next: int
+
+
+@dataclass(frozen=True, eq=False)
+class Shelf:
+    """scorers: row of the report → its student. problems: row → why it cannot be had. reads: row → how many titles it
+    reads. repeats: whether a title may come again."""
+
+    scorers: Mapping[str, Scorer]
+    problems: Mapping[str, str]
+    reads: Mapping[str, int]
+    n_items: int
+    repeats: bool
+    examples: tuple[Example, ...]
+    _lock: Lock = field(default_factory=Lock)
+
+    def lists(self, history: Sequence[int], k: int) -> dict[str, list[Recommendation]]:
+        """Every student's k likeliest next items; one session at a time."""
+        from foster.recommend import recommend
+
+        with self._lock:
+            return {row: recommend(scorer, history, k, repeats=self.repeats) for row, scorer in self.scorers.items()}
+
+
+def kept(run: Run) -> dict[str, Path]:
+    """The students on disk, in the order of ROWS."""
+    found = {row: run.path / "models" / f"{row}.safetensors" for row in ROWS}
+    return {row: path for row, path in found.items() if path.is_file()}
+
+
+def shelf(run: Run, cache: Path) -> Shelf:
+    """Raises UserError when the data or the embeddings behind the students are gone or have changed."""
+    files = kept(run)
+    digests = tuple((row, _digest(path)) for row, path in files.items())
+    return _load(str(run.path), digests, _run=run, _files=files, _cache=cache)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@st.cache_resource(max_entries=4, show_spinner="Waking the students …")
+def _load(
+    folder: str, digests: tuple[tuple[str, str], ...], _run: Run, _files: Mapping[str, Path], _cache: Path
+) -> Shelf:
+    from foster.evaluate import model_scorer
+    from foster.formats import load_dataset
+    from foster.recommend import item_features, load_model
+
+    dataset = load_dataset(_run.spec.data)
+    items = _run.items()
+    if items is None or items["item_id"].astype(str).tolist() != list(dataset.catalog.ids):
+        raise UserError("the data set has changed since this run, so its students cannot be asked; distil it again")
+    features = item_features(dataset, _run.spec.encoder, _cache)
+    scorers, problems, reads = {}, {}, {}
+    for row, path in _files.items():
+        try:
+            model = load_model(path, features.shape[1])
+        except UserError as error:
+            problems[row] = str(error)
+            continue
+        scorers[row] = model_scorer(model, features)
+        reads[row] = model.config.max_length
+    repeats, examples = _examples(dataset)
+    return Shelf(scorers, problems, reads, len(dataset.catalog), repeats, examples)
+
+
+def _examples(dataset: Dataset) -> tuple[bool, tuple[Example, ...]]:
+    """Users from all over the log, with enough events to be a taste; the fewest where nobody has so many."""
+    split = dataset.interactions.leave_one_out()
+    enough = np.flatnonzero(split.train.lengths >= min(LEAST_EVENTS, int(split.train.lengths.max())))
+    chosen = enough[np.unique(np.linspace(0, len(enough) - 1, min(EXAMPLES, len(enough))).round().astype(int))]
+    found = tuple(
+        Example(tuple(split.train.sequence(user)[-EXAMPLE_LENGTH:].tolist()), int(split.valid[user]))
+        for user in chosen.tolist()
+    )
+    return not split.mask_history, found

@@ -1,0 +1,212 @@
+"""The Recommend page: histories in the address, lists beside each other, and every state without students."""
+
+from __future__ import annotations
+
+import html
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from kept_students import RUN, lay_students, retitle
+from run_folders import HOSTILE, held, lay_run
+from streamlit.testing.v1 import AppTest
+
+from foster.recommend import Recommendation, model_file
+from foster.ui import lists
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = "pages/recommend.py"
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty store without the shipped runs."""
+    monkeypatch.setenv("FOSTER_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setattr("foster.runs.RunStore.__init__.__defaults__", (None,))
+    return tmp_path / "runs"
+
+
+def visit(**query: str) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    for name, value in query.items():
+        app.query_params[name] = value
+    return check(app.switch_page(PAGE).run())
+
+
+def check(app: AppTest) -> AppTest:
+    assert not app.exception, [each.value for each in app.exception]
+    return app
+
+
+def bodies(app: AppTest) -> str:
+    return "\n".join(each.proto.body for each in app.get("html"))
+
+
+def text(app: AppTest) -> str:
+    return html.unescape(re.sub("<[^>]+>", " ", bodies(app)))
+
+
+def history(app: AppTest) -> list[str]:
+    return re.findall(r'class="entry"><span class="place">\d+</span><bdi[^>]*>([^<]*)</bdi>', bodies(app))
+
+
+def listed(app: AppTest, row: str) -> list[str]:
+    """The titles of one list, in order."""
+    section = re.search(rf'<section class="list {row}">(.*?)</section>', bodies(app), re.DOTALL)
+    assert section is not None, row
+    return re.findall(r'<bdi class="title"[^>]*>([^<]*)</bdi>', section.group(1))
+
+
+def test_an_example_is_continued_by_every_student(store: Path) -> None:
+    lay_students(store)
+    app = visit(run=RUN)
+    titles = history(app)
+    assert titles == [f"Book {i}" for i in range(len(titles))], "the first reader starts at item 0"
+    following = f"Book {len(titles)}"
+    assert listed(app, "full")[0] == following
+    assert listed(app, "soft")[0] == following
+    assert len(listed(app, "untrained")) == 10
+    assert not set(titles) & set(listed(app, "full")), "nobody takes an item twice here"
+    said = text(app)
+    assert f"This reader really went on to {following} . everything: place 1; distilled, soft: place 1" in " ".join(
+        said.split()
+    )
+    assert "Of the 10 titles that the student of everything recommends" in said
+    assert "Both put the same title first." in said
+
+
+def test_the_address_names_the_history(store: Path) -> None:
+    lay_students(store)
+    app = visit(run=RUN, items="5,6,7")
+    assert history(app) == ["Book 5", "Book 6", "Book 7"]
+    assert listed(app, "full")[0] == "Book 8"
+    assert "really went on" not in text(app)
+    assert app.selectbox(key="choose-reader").value is None
+
+
+def test_titles_are_added_removed_and_moved(store: Path) -> None:
+    lay_students(store)
+    app = visit(run=RUN, items="5,6,7")
+    check(app.button(key="up-2").click().run())
+    assert app.query_params["items"] == "5,7,6"
+    check(app.button(key="remove-0").click().run())
+    assert history(app) == ["Book 7", "Book 6"]
+    check(app.selectbox(key="add-title").set_value(20).run())
+    assert app.query_params["items"] == "7,6,20"
+    assert history(app)[-1] == "Book 20"
+    assert app.selectbox(key="add-title").value is None, "ready for the next one"
+    check(app.button(key="clear").click().run())
+    assert "Nothing to go on" in text(app)
+    assert app.query_params["items"] == "-"
+
+
+def test_a_reader_is_chosen_and_editing_makes_the_history_ones_own(store: Path) -> None:
+    lay_students(store)
+    app = visit(run=RUN)
+    check(app.selectbox(key="choose-reader").set_value("3").run())
+    assert app.query_params["reader"] == "3"
+    assert "really went on" in text(app)
+    first = history(app)
+    check(app.button(key="remove-0").click().run())
+    assert "reader" not in app.query_params
+    assert history(app) == first[1:]
+    check(app.selectbox(key="choose-reader").set_value("1").run())
+    assert "items" not in app.query_params
+    assert history(app)[0] == "Book 0"
+
+
+@pytest.mark.parametrize(
+    ("items", "kept"), [("5,999,x,-1,6", ["Book 5", "Book 6"]), ("<b>", []), (",".join(map(str, range(24))), None)]
+)
+def test_nonsense_in_the_address_is_left_out_and_said(store: Path, items: str, kept: list[str] | None) -> None:
+    lay_students(store)
+    app = visit(run=RUN, items=items, reader="99")
+    if kept is not None:
+        assert history(app) == kept
+        assert "left out" in text(app)
+    else:
+        assert "<section" in bodies(app), "a history of the whole catalogue leaves empty lists"
+        assert listed(app, "full") == []
+
+
+def test_a_run_without_students_says_what_to_do(store: Path) -> None:
+    run = lay_run(store).name
+    app = visit(run=run)
+    assert "This run kept no students" in text(app)
+    assert any(link.proto.label == "Distil" for link in app.get("page_link"))
+
+
+@pytest.mark.parametrize(
+    ("state", "said"), [("queued", "No students yet"), ("failed", "before it had trained any"), ("stopped", "Stopped")]
+)
+def test_an_unfinished_run_says_where_it_stands(store: Path, state: str, said: str) -> None:
+    assert said in text(visit(run=lay_run(store, state=state, ready="nothing").name))
+
+
+def test_a_running_run_shows_the_students_it_has(store: Path) -> None:
+    lay_students(store, names=("full", "untrained"), state="running")
+    with held(store / RUN):
+        app = visit(run=RUN, items="5,6")
+    assert listed(app, "full")[0] == "Book 7"
+    assert "Still to come: distilled, soft" in text(app)
+
+
+def test_a_damaged_student_is_named_and_the_others_answer(store: Path) -> None:
+    lay_students(store)
+    model_file(store / RUN, "hard").write_bytes(b"nonsense")
+    app = visit(run=RUN, items="5,6")
+    assert "Distilled, hard cannot be read" in text(app)
+    assert listed(app, "full")[0] == "Book 7"
+
+
+def test_changed_or_missing_data_are_refused(store: Path) -> None:
+    lay_students(store)
+    data = store.parent / "cycle"
+    table = pd.read_csv(data / "items.csv")
+    table.iloc[::-1].to_csv(data / "items.csv", index=False)
+    assert "the data set has changed since this run" in text(visit(run=RUN))
+    shutil.rmtree(data)
+    assert "The students cannot be asked" in text(visit(run=RUN))
+
+
+def test_without_the_cached_embeddings_nothing_is_guessed(store: Path) -> None:
+    lay_students(store)
+    shutil.rmtree(store / ".cache")
+    assert "no longer in the cache" in text(visit(run=RUN))
+
+
+def test_hostile_titles_are_text(store: Path) -> None:
+    lay_students(store)
+    retitle(store, HOSTILE)
+    app = visit(run=RUN, items="0,1,2,3,4,5,6,7")
+    assert HOSTILE[0] in text(app)
+    for each in app.get("html"):
+        assert "<script" not in each.proto.body
+        assert "<img" not in each.proto.body
+        assert "\u202e" not in each.proto.body
+    labels = [*(button.label for button in app.button), *(button.help or "" for button in app.button)]
+    labels += [str(each.value) for kind in ("markdown", "caption") for each in app.get(kind)]
+    assert not any("owned" in label or "**bold**" in label for label in labels)
+
+
+def places(*items: int) -> list[Recommendation]:
+    return [Recommendation(item, rank, 0.1) for rank, item in enumerate(items, start=1)]
+
+
+def test_shifts_and_agreement_are_against_everything() -> None:
+    shown = lists.beside({"full": places(1, 2, 3, 4), "soft": places(3, 1, 9, 4), "random": places(7, 8)})
+    assert [lists.shift_text(shift) for shift in shown[1].agreement.shifts] == ["↑2", "↓1", "new", "="]
+    assert lists.agreement_text(shown) == (
+        "Of the 4 titles that the student of everything recommends, the one of the distilled set names 3; "
+        "random sequences 0. They do not put the same title first."
+    )
+    table = lists.as_table(shown, [f"t{i}" for i in range(10)])
+    assert table[0]["Distilled, soft"] == "t3 (↑2)"
+    assert table[0]["Everything"] == "t1"
+    assert lists.agreement_text(lists.beside({"soft": places(1)})) == "", "nothing to hold it against"
+    deep = lists.truth_text({"full": places(1, 2), "soft": places(2)}, 1, ["a", "<b>"])
+    assert "&lt;b&gt;" in deep
+    assert "everything: place 1; distilled, soft: not among the first 1." in deep
