@@ -205,6 +205,8 @@ def _run_worker(run: Run, root: Path, command: Sequence[str]) -> bool:
 def _start(command: Sequence[str], folder: Path, output: Any) -> subprocess.Popen[bytes]:
     """A process that outlives this one: a session of its own (Ctrl-C in a terminal does not reach it), no input."""
     environment = dict(os.environ)
+    # Threads that wait for each other sleep: spinning ones starve everything else on a machine with few cores.
+    environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if is_checkout():
         paths = [environment.get("PYTHONPATH", ""), str(PACKAGE.parent)]
         environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)

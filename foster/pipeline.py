@@ -24,7 +24,7 @@ from foster.clock import STAGES, Clock
 from foster.condensers import random_real, teacher_continuations, uniform_items, with_teacher_labels
 from foster.decode import harden, neighbour_table, sequence_table, snapshot_table
 from foster.distiller import DistillConfig, Distiller, default_steps
-from foster.encoder import TextEncoder, item_embeddings, load_embeddings, public_features
+from foster.encoder import TextEncoder, embeddings_file, item_embeddings, load_embeddings, public_features
 from foster.errors import UserError
 from foster.evaluate import Protocol, Scorer, bigram_scorer, model_scorer, popular_scorer, zero_shot_scorer
 from foster.formats import Dataset, load_dataset
@@ -179,6 +179,7 @@ def _embed(spec: RunSpec, run: RunWriter, dataset: Dataset, split: Split, device
             run.status(fraction=STAGES["data"] + STAGES["embed"] * done / total, message=f"{done} of {total} texts")
 
         encoder = TextEncoder.named(spec.encoder)
+        run.uses(embeddings_file(encoder, texts, cache))
         embeddings, origin = item_embeddings(encoder, texts, cache, device, progress), encoder.identity
     digest = hashlib.sha256(f"{dataset.catalog.fingerprint}/{origin}".encode())
     digest.update(split.train.items.tobytes() + split.train.offsets.tobytes() + split.valid.tobytes())
@@ -194,6 +195,7 @@ def _expert(
     recipe = json.dumps([asdict(config), asdict(training), spec.seed, on_threads(world.device)], sort_keys=True)
     name = hashlib.sha256(f"{world.key}/{recipe}".encode()).hexdigest()[:32]
     folder, text_width = cache / "trajectories" / name, world.features.shape[1]
+    run.uses(folder)
     found = ExpertTrajectory.open(folder, config, text_width)
     if found is None:
         windows = RealWindows(world.split.train, config.max_length, world.device)
