@@ -141,7 +141,7 @@ def _group(
     present = [each for each in group.entrants if each.rows(part)]
     missing = [each.letter for each in group.entrants if not each.rows(part)]
     if several:
-        show(tag("h2", group.data))
+        show(tag("h2", f"{_letters(group)} on {group.data}", class_="group-head"))
     if missing:
         why = (
             "A run reports test items only when it is asked to."

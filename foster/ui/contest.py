@@ -229,9 +229,9 @@ def seconds(entrants: Sequence[Entrant]) -> Chart:
         )
     figure.update_layout(
         barmode="stack",
-        height=110 + 38 * len(entrants),
-        margin={"l": 8, "r": 16, "t": 8, "b": 8},
-        legend={"orientation": "h", "y": -0.45, "yanchor": "top", "x": 0, "traceorder": "normal"},
+        height=150 + 38 * len(entrants),
+        margin={"l": 8, "r": 16, "t": 64, "b": 8},
+        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "traceorder": "normal"},
         uirevision="seconds",
     )
     figure.update_yaxes(autorange="reversed", automargin=True)

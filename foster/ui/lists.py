@@ -136,10 +136,12 @@ def truth_text(lists: Mapping[str, Sequence[Recommendation]], came_next: int, ti
     places = []
     for row, found in lists.items():
         rank = next((place.rank for place in found if place.item == came_next), None)
-        where = f"place {rank}" if rank else f"not among the first {len(found)}"
-        places.append(f"{'everything' if row == REFERENCE else SHORT.get(row, row)}: {where}")
+        where = f"place {rank}" if rank else f"not in its first {len(found)}"
+        places.append(f"{'everything' if row == REFERENCE else SHORT.get(row, row)} {where}")
     title = tag("strong", tag("bdi", plain(titles[came_next], 80)))
-    return tag("p", join("This reader really went on to ", title, f". {'; '.join(places)}."), class_="say")
+    return tag(
+        "p", join("This reader really went on to ", title, f". In the lists: {'; '.join(places)}."), class_="say"
+    )
 
 
 def as_table(shown: Sequence[Shown], titles: Sequence[str]) -> list[dict[str, object]]:

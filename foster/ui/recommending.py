@@ -36,11 +36,9 @@ def recommendations(selection: Selection, run: Run, status: RunStatus) -> None:
         _to_distil()
         return
     titles = items["title"].tolist()
-    bench, sight = st.columns([4, 8], gap="large")
-    with bench:
-        history, came_next = _history(found, items, titles)
-    with sight:
-        _answers(found, history, came_next, titles, status)
+    history, came_next = _history(found, items, titles)
+    st.space("xsmall")
+    _answers(found, history, came_next, titles, status)
 
 
 def _no_students(run: Run, status: RunStatus) -> None:
@@ -63,32 +61,39 @@ def _to_distil() -> None:
 
 def _history(found: Shelf, items: pd.DataFrame, titles: Sequence[str]) -> tuple[list[int], int | None]:
     """The history to continue, and what really came next if it is an untouched example."""
-    show(tag("h2", "After these titles"))
     numbers = [str(number) for number in range(1, len(found.examples) + 1)]
     written = address.asked_list("items")
     reader = address.pick("reader", numbers, numbers[0]) if numbers else None
-    st.session_state["choose-reader"] = reader if written is None else None
-    st.selectbox(
-        "Start from a reader of the log",
-        numbers,
-        format_func=lambda number: _example_text(found, number, titles),
-        key="choose-reader",
-        on_change=lambda: address.put(reader=st.session_state["choose-reader"], items=None),
-        placeholder="Your own history",
-    )
-    if written is not None:
-        history = [int(each) for each in written if each.isdecimal() and int(each) < found.n_items][:LONGEST]
-        if lost := len(written) - len(history):
-            said = f"{words.plural(lost, 'entry', 'entries')} of the address cannot be used here: left out."
-            show(tag("p", said, class_="hint", role="status"))
-        came_next = None
-    elif reader is not None:
-        example = found.examples[int(reader) - 1]
-        history, came_next = list(example.items), example.next
-    else:
-        history, came_next = [], None
-    _compose(history, items, titles)
+    history, came_next = _read(found, written, reader)
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        st.session_state["choose-reader"] = reader if written is None else None
+        st.selectbox(
+            "Start from a reader of the log",
+            numbers,
+            format_func=lambda number: _example_text(found, number, titles),
+            key="choose-reader",
+            on_change=lambda: address.put(reader=st.session_state["choose-reader"], items=None),
+            placeholder="Your own history",
+            width=330,
+        )
+        _adder(history, items, titles)
+        if history:
+            st.button("Clear", key="clear", type="tertiary", icon=":material/delete:", on_click=_put, args=([],))
+    if written is not None and (lost := len(written) - len(history)):
+        said = f"{words.plural(lost, 'entry', 'entries')} of the address cannot be used here: left out."
+        show(tag("p", said, class_="hint", role="status"))
+    _strip(history, titles)
     return history, came_next
+
+
+def _read(found: Shelf, written: Sequence[str] | None, reader: str | None) -> tuple[list[int], int | None]:
+    if written is not None:
+        rows = [int(each) for each in written if each.isdecimal() and int(each) < found.n_items]
+        return rows[:LONGEST], None
+    if reader is not None:
+        example = found.examples[int(reader) - 1]
+        return list(example.items), example.next
+    return [], None
 
 
 def _example_text(found: Shelf, number: str, titles: Sequence[str]) -> str:
@@ -96,30 +101,38 @@ def _example_text(found: Shelf, number: str, titles: Sequence[str]) -> str:
     return f"Reader {number}, last {plain(titles[last], 40)}"
 
 
-def _compose(history: list[int], items: pd.DataFrame, titles: Sequence[str]) -> None:
-    with st.container(key="history", gap="xxsmall"):
+def _strip(history: list[int], titles: Sequence[str]) -> None:
+    """The history from left to right, each title with a way to move it forward and to take it out."""
+    if not history:
+        return
+    show(tag("h2", "After these titles"))
+    with st.container(key="history", horizontal=True, gap="small"):
         for place, item in enumerate(history):
-            with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+            with st.container(key=f"entry-{place}", width=150, gap="xxsmall"):
                 number = tag("span", str(place + 1), class_="place")
                 title = tag("bdi", plain(titles[item], 70), title=plain(titles[item], 400))
-                show(tag("p", number, title, class_="entry"), width="stretch")
-                st.button(
-                    f"Move title {place + 1} up",
-                    key=f"up-{place}",
-                    type="tertiary",
-                    icon=":material/arrow_upward:",
-                    disabled=place == 0,
-                    on_click=_put,
-                    args=(_swapped(history, place),),
-                )
-                st.button(
-                    f"Remove title {place + 1}",
-                    key=f"remove-{place}",
-                    type="tertiary",
-                    icon=":material/close:",
-                    on_click=_put,
-                    args=(history[:place] + history[place + 1 :],),
-                )
+                show(tag("p", number, title, class_="entry"))
+                with st.container(horizontal=True, gap="xxsmall", horizontal_alignment="right"):
+                    if place:
+                        st.button(
+                            f"Move title {place + 1} one place forward",
+                            key=f"up-{place}",
+                            type="tertiary",
+                            icon=":material/arrow_back:",
+                            on_click=_put,
+                            args=(_swapped(history, place),),
+                        )
+                    st.button(
+                        f"Remove title {place + 1}",
+                        key=f"remove-{place}",
+                        type="tertiary",
+                        icon=":material/close:",
+                        on_click=_put,
+                        args=(history[:place] + history[place + 1 :],),
+                    )
+
+
+def _adder(history: list[int], items: pd.DataFrame, titles: Sequence[str]) -> None:
     popular = items["popularity"].to_numpy()
     rows = items["item"].tolist() if len(items) <= OFFERED else (-popular).argsort(kind="stable")[:OFFERED].tolist()
     st.session_state["add-title"] = None
@@ -133,14 +146,11 @@ def _compose(history: list[int], items: pd.DataFrame, titles: Sequence[str]) -> 
         args=(history,),
         placeholder="Type a word of a title",
         disabled=len(history) >= LONGEST,
+        width=330,
     )
-    if history:
-        st.button("Clear", key="clear", type="tertiary", icon=":material/delete:", on_click=_put, args=([],))
 
 
 def _swapped(history: list[int], place: int) -> list[int]:
-    if place == 0:
-        return history
     return [*history[: place - 1], history[place], history[place - 1], *history[place + 1 :]]
 
 

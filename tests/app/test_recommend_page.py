@@ -70,8 +70,9 @@ def test_an_example_is_continued_by_every_student(store: Path) -> None:
     assert len(listed(app, "untrained")) == 10
     assert not set(titles) & set(listed(app, "full")), "nobody takes an item twice here"
     said = text(app)
-    assert f"This reader really went on to {following} . everything: place 1; distilled, soft: place 1" in " ".join(
-        said.split()
+    assert (
+        f"This reader really went on to {following} . In the lists: everything place 1; distilled, soft place 1"
+        in " ".join(said.split())
     )
     assert "Of the 10 titles that the student of everything recommends" in said
     assert "Both put the same title first." in said
@@ -208,4 +209,4 @@ def test_shifts_and_agreement_are_against_everything() -> None:
     assert lists.agreement_text(lists.beside({"soft": places(1)})) == "", "nothing to hold it against"
     deep = lists.truth_text({"full": places(1, 2), "soft": places(2)}, 1, ["a", "<b>"])
     assert "&lt;b&gt;" in deep
-    assert "everything: place 1; distilled, soft: not among the first 1." in deep
+    assert "everything place 1; distilled, soft not in its first 1." in deep
