@@ -17,10 +17,10 @@ REFERENCE = "full"
 SHOWN, DEEP = 10, 100  # places shown; places searched for what really came next
 HINTS = {
     "full": "trained on the whole log",
-    "soft": "trained on the stored distributions",
-    "hard": "trained on the plain lists",
-    "random": "trained on as many real sequences",
-    "untrained": "only the text encoder knows anything",
+    "soft": "from the stored distributions",
+    "hard": "from the plain lists",
+    "random": "as many, drawn at random",
+    "untrained": "the text encoder, alone",
 }
 SHORT = {"soft": "distilled, soft", "hard": "distilled, hard", "random": "random sequences", "untrained": "untrained"}
 
@@ -133,15 +133,20 @@ def _called(row: str) -> str:
 
 def truth_text(lists: Mapping[str, Sequence[Recommendation]], came_next: int, titles: Sequence[str]) -> Markup:
     """Where each list has the title that the user really took next."""
-    places = []
-    for row, found in lists.items():
-        rank = next((place.rank for place in found if place.item == came_next), None)
-        where = f"place {rank}" if rank else f"not in its first {len(found)}"
-        places.append(f"{'everything' if row == REFERENCE else SHORT.get(row, row)} {where}")
     title = tag("strong", tag("bdi", plain(titles[came_next], 80)))
-    return tag(
-        "p", join("This reader really went on to ", title, f". In the lists: {'; '.join(places)}."), class_="say"
-    )
+    ranks = {
+        row: next((place.rank for place in found if place.item == came_next), None) for row, found in lists.items()
+    }
+    if not any(ranks.values()):
+        deepest = max(len(found) for found in lists.values())
+        said = f". No list has it among its first {deepest}: what people take next is hard to tell."
+    else:
+        places = [
+            f"{'everything' if row == REFERENCE else SHORT.get(row, row)} {f'place {rank}' if rank else 'further down'}"
+            for row, rank in ranks.items()
+        ]
+        said = f". In the lists: {'; '.join(places)}."
+    return tag("p", join("This reader really went on to ", title, said), class_="say")
 
 
 def as_table(shown: Sequence[Shown], titles: Sequence[str]) -> list[dict[str, object]]:

@@ -108,7 +108,7 @@ def _strip(history: list[int], titles: Sequence[str]) -> None:
     show(tag("h2", "After these titles"))
     with st.container(key="history", horizontal=True, gap="small"):
         for place, item in enumerate(history):
-            with st.container(key=f"entry-{place}", width=150, gap="xxsmall"):
+            with st.container(key=f"entry-{place}", width=121, gap="xxsmall"):
                 number = tag("span", str(place + 1), class_="place")
                 title = tag("bdi", plain(titles[item], 70), title=plain(titles[item], 400))
                 show(tag("p", number, title, class_="entry"))

@@ -209,4 +209,5 @@ def test_shifts_and_agreement_are_against_everything() -> None:
     assert lists.agreement_text(lists.beside({"soft": places(1)})) == "", "nothing to hold it against"
     deep = lists.truth_text({"full": places(1, 2), "soft": places(2)}, 1, ["a", "<b>"])
     assert "&lt;b&gt;" in deep
-    assert "everything place 1; distilled, soft not in its first 1." in deep
+    assert "everything place 1; distilled, soft further down." in deep
+    assert "No list has it among its first 2" in lists.truth_text({"full": places(1, 2)}, 0, ["a", "b", "c"])
