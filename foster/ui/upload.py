@@ -171,14 +171,16 @@ def _roles(log: pa.Table, items: pa.Table | None, key: str) -> Roles | None:
         title = _column(described, "Titles", title_guess, f"title-{key}")
     with second[2 if items is not None else 1]:
         texts = foreign.text_columns(described, (title, item_key) if items is not None else (title, user, item, time))
-        more = st.multiselect(
-            "More text",
-            texts,
-            foreign.described_by(texts, items is not None),
-            format_func=lambda name: column_label(described, name),
-            key=f"more-{key}-{zlib.crc32('/'.join(texts).encode())}",
-            help="Further columns that say what an item is, such as its maker or genre. The text encoder reads them.",
-        )
+        more: list[str] = []
+        if texts:
+            more = st.multiselect(
+                "More text",
+                texts,
+                foreign.described_by(texts, items is not None),
+                format_func=lambda name: column_label(described, name),
+                key=f"more-{key}-{zlib.crc32('/'.join(texts).encode())}",
+                help="Further columns that say what an item is, such as maker or genre. The text encoder reads them.",
+            )
     missing = [label for label, chosen in (("users", user), ("items", item), ("times", time), ("titles", title),
                                            ("item ids in the file of items", item_key if items is not None else ""))
                if chosen is None]  # fmt: skip
