@@ -22,6 +22,7 @@ class View(StrEnum):
     GRID = "grid"
 
 
+UNASKED, LOOKED_AT = 2, 20  # runs that stand beside the first when the address names none
 VIEWS = {View.RUNS: "Runs side by side", View.GRID: "Budget × γ"}
 _CHART = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "select2d"]}
 SCALES = {contest.Scale.SHARE: "Share of full data", contest.Scale.SCORE: "Score"}
@@ -70,7 +71,7 @@ def _chosen(selection: Selection, run: Run) -> list[str]:
         (each, status) for each, status in selection.runs if each.id != run.id and status.state is RunState.DONE
     ]
     names = {each.id: label(each, status) for each, status in finished}
-    default = [each.id for each, _ in finished if each.spec.data == run.spec.data][: len(LETTERS) // 2 - 1]
+    default = _on_the_same_data(run, [each for each, _ in finished[:LOOKED_AT]])
     return address.several(
         "beside",
         "Compare it with",
@@ -80,6 +81,21 @@ def _chosen(selection: Selection, run: Run) -> list[str]:
         max_selections=len(LETTERS) - 1,
         placeholder="Other finished runs" if names else "No other run has finished yet",
     )
+
+
+def _on_the_same_data(run: Run, others: Sequence[Run]) -> list[str]:
+    """The newest few."""
+    found: list[str] = []
+    for other in others:
+        try:
+            pair = [entrant_of(each, "") for each in (run, other)] if other.spec.data == run.spec.data else []
+        except UserError:  # a damaged report: nobody is compared with it unasked
+            continue
+        if len(lineup.groups(filter(None, pair))) == 1 and all(pair):
+            found.append(other.id)
+        if len(found) == UNASKED:
+            break
+    return found
 
 
 def _entrants(selection: Selection, run: Run, others: Sequence[str]) -> tuple[list[Entrant], list[str]]:

@@ -37,7 +37,6 @@ def recommendations(selection: Selection, run: Run, status: RunStatus) -> None:
         return
     titles = items["title"].tolist()
     history, came_next = _history(found, items, titles)
-    st.space("xsmall")
     _answers(found, history, came_next, titles, status)
 
 
@@ -171,10 +170,13 @@ def _answers(found: Shelf, history: list[int], came_next: int | None, titles: Se
         return
     answered = found.lists(history, lists.DEEP)
     shown = lists.beside(answered)
-    if text := lists.agreement_text(shown):
-        show(tag("p", text, class_="say", role="status"))
-    if came_next is not None:
-        show(lists.truth_text(answered, came_next, titles))
+    agreement, truth = st.columns(2, gap="large")
+    with agreement:
+        if text := lists.agreement_text(shown):
+            show(tag("p", text, class_="say", role="status"))
+    with truth:
+        if came_next is not None:
+            show(lists.truth_text(answered, came_next, titles))
     show(lists.cards(shown, titles, came_next))
     for row, problem in found.problems.items():
         note(f"{row_name(row)} cannot be read", problem, "bad")

@@ -64,6 +64,7 @@ def test_one_run_is_compared_with_its_controls(store: Path) -> None:
 def test_chosen_runs_stand_beside_it_and_in_the_address(store: Path) -> None:
     a, b = lay_changed(store, 1), lay_changed(store, 2, soft=0.11, sequences=6)
     films = lay_changed(store, 3, data="/films")
+    lay_changed(store, 4, report={"data": {"users": 2999}})  # the same folder, but it has changed since
     app = visit(run=a)
     assert app.multiselect(key="url-beside").value == [b], "runs on the same data stand beside it unasked"
     said = text(app)
