@@ -25,7 +25,7 @@ def test_every_page_opens_as_the_first_request_of_a_fresh_server(page: str, serv
     assert PAGES[page] in visitor.text()
     assert visitor.page.locator("[data-testid=stSidebar]").count() == 0
     for name in ("Start", "Data", "Distil", "Sequences", "Map"):
-        assert visitor.page.get_by_role("link", name=name, exact=True).first.is_visible()
+        visitor.page.get_by_role("link", name=name, exact=True).first.wait_for(state="visible")
 
 
 def test_hostile_titles_do_nothing(tmp_path: Path, visitor: Visitor) -> None:
