@@ -5,11 +5,15 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import pyarrow
 import pytest
 from browser_tools import NARROW, WIDE, Visitor, serving
 from playwright.sync_api import Browser
+from pyarrow import compute, csv
 from run_folders import HOSTILE, lay_run
 
+from foster.bundle import bundled_path
+from foster.data_store import DataStore
 from foster.runs import RunState, RunStore
 
 pytestmark = pytest.mark.browser
@@ -17,6 +21,7 @@ pytestmark = pytest.mark.browser
 PAGES = {"": "A whole interaction log", "data": "What is in the log", "distil": "Condense a log",
          "sequences": "What the sequences say", "map": "Where the items stand", "runs": "What is kept"}  # fmt: skip
 STEPS = 40
+SAMPLE = bundled_path("sample_data")
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -64,14 +69,14 @@ def test_pages_keep_the_run_and_the_back_button_works(tmp_path: Path, visitor: V
 
 @pytest.mark.timeout(1500)
 def test_newcomer_distils_the_sample_reads_titles_and_sees_the_map(tmp_path: Path, visitor: Visitor) -> None:
-    """Open, launch a small run, watch the loss move, see titles, see the map."""
+    """Open, launch a small run on a cut of the sample, watch the loss move, see titles, see the map."""
     store = RunStore(tmp_path / "runs", bundled=None)
+    cut = _keep_a_cut(store)
     with serving(store.root) as address:
         visitor.open(address)
         page = visitor.page
-        page.get_by_role("link", name="Distil", exact=True).first.click()
-        page.wait_for_url("**/distil*")
-        visitor.idle()
+        page.get_by_role("link", name="Distil", exact=True).first.wait_for(state="visible")
+        visitor.open(f"{address}/distil?data={cut}")
         page.get_by_text("Everything else").click()
         page.get_by_role("spinbutton", name="Distillation steps").fill(str(STEPS))
         page.get_by_role("spinbutton", name="Fresh students a row").fill("1")
@@ -81,6 +86,7 @@ def test_newcomer_distils_the_sample_reads_titles_and_sees_the_map(tmp_path: Pat
         page.wait_for_url("**run=*")
         (run,) = store.list()
         assert (run.spec.steps, run.spec.students) == (STEPS, 1)
+        assert cut in run.spec.data
 
         page.wait_for_selector("[data-testid=stProgress]", timeout=60_000)
         seen = _watch_the_loss(visitor)
@@ -118,6 +124,17 @@ def test_newcomer_distils_the_sample_reads_titles_and_sees_the_map(tmp_path: Pat
             ".reduce((sum, t) => sum + t.customdata.length, 0)"
         )
         assert drawn == len(items)
+
+
+def _keep_a_cut(store: RunStore) -> str:
+    """The first 200 books of the sample and what its first 600 readers took of them, kept as a person's own log."""
+    years = csv.ConvertOptions(column_types={"year": pyarrow.string()})
+    items = csv.read_csv(SAMPLE / "items.csv", convert_options=years)[:200]
+    log = csv.read_csv(SAMPLE / "interactions.csv")
+    log = log.filter(compute.is_in(log["item_id"], value_set=items["item_id"].combine_chunks()))
+    readers = log["user_id"].unique()[:600]
+    log = log.filter(compute.is_in(log["user_id"], value_set=readers))
+    return DataStore(store).save("A cut of the books", items, log)
 
 
 def _watch_the_loss(visitor: Visitor) -> list[int]:
