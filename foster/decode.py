@@ -18,7 +18,7 @@ ALTERNATIVES = 10
 def top_rows(synthetic: SyntheticSequences, basis: Tensor, count: int = ALTERNATIVES) -> tuple[Tensor, Tensor]:
     """The `count` likeliest label items of every position and their probabilities, [M, L, count] each."""
     count = min(count, len(basis))
-    rows = [(q @ basis.T).softmax(-1).topk(count) for q in synthetic.queries]
+    rows = [(q @ basis.T).softmax(-1).topk(count) for q in synthetic.own]
     return torch.stack([row.indices for row in rows]), torch.stack([row.values for row in rows])
 
 
@@ -35,7 +35,7 @@ def harden(synthetic: SyntheticSequences, basis: Tensor) -> Tensor:
     hard = []
     for m, start in enumerate(first.tolist()):
         sequence = [start]
-        logits = synthetic.queries[m] @ basis.T  # [L, V]
+        logits = synthetic.own[m] @ basis.T  # [L, V]
         for position in range(synthetic.shape[1] - 1):
             row = logits[position].clone()
             if len(set(sequence)) < len(basis):

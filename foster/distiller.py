@@ -1,24 +1,30 @@
 """The FOSTER loop: stochastic item subsets, first-order optimisation with anchored reset, regulariser (METHOD §2).
 
-Notation: S the synthetic sequences (input weights and label queries), θ the model that follows the real data, ω the
-model that follows the synthetic data, P the label distributions of S, U the step's item subset.
+Notation: S the synthetic sequences, q their label queries, P their label distributions, B the label basis, U the step's
+item subset, L_D the loss on real windows, L_S the loss on S; z = q·Bᵀ the label logits.
 
-    every R steps:  θ ← an expert's late anchor;  ω ← a fresh student;  their optimisers cleared
-    K times:        ω ← ω − α ∇_ω L_S(ω)
-    once:           θ ← θ − β (∇_θ L_D(θ) + λ ∇_θ L_S(θ))
-    S ← Adam(S, λ ∇_S [KL(P ‖ p_θ) − η KL(P ‖ p_ω)] + γ ∇_S L_reg(P))
+    once a step:   ω ← a point on the path of a student that learns from S;  θ ← ω, its optimiser and dropout included
+    K times:       ω ← Adam(ω, ∇_ω L_S(ω));   θ ← Adam(θ, ∇_θ [L_S(θ) + c·L_D(θ)])
+    once:          d = (B̃ᵀB̃)⁻¹ B̃ᵀ (log p_θ − log p_ω),   g = (B̃ᵀB̃)⁻¹ ∇_q L_reg(P)
+                   v ← μ v + (1 − μ) [d − γ (‖d‖/‖g‖) g],   q ← q + s v
 
-No graph runs through an update, so memory does not grow with K or R. Two departures from the plain penalty, both from
-the feasibility study: η < 1 damps the second term (η = 1 is linear in P and collapses the labels onto single items; η
-= 0 is plain teacher labels), and ω restarts from a *fresh* student, not from θ's anchor: what S must mend is what a
-student trained on S still gets wrong, all along the path such a student takes.
+The bracket is a descent direction of the penalty λ [KL(P ‖ p_θ) − KL(P ‖ p_ω)] + γ L_reg. The penalty's gradient in z
+is P ⊙ (log p_ω − log p_θ), up to a constant for each position, so its natural gradient, with the Fisher matrix of P, is
+the plain difference of the log-probabilities; B̃ (B with centred columns) projects it on what the queries can say. As
+that direction does not shrink where P is small, labels do not collapse onto single items, as they do under the plain
+gradient of the undamped penalty. For the regulariser the Fisher matrix of a uniform P is used, and its push is measured
+against that of the data: γ = 0.1 moves the labels a tenth as far as the data does in the same step, on every data set.
+
+θ and ω start together, so their difference says what the real data would change at this very point of a student's way
+and S does not yet; the anchors are `paths` students at different points of the recipe they are trained by, each going
+on with ω and made anew at its end. No graph runs through an update: memory does not grow with K or the number of steps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import copy
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Generator, Tensor
@@ -28,46 +34,44 @@ from foster.errors import UserError
 from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender
 from foster.subset import ItemSubset, draw_subset, whole_catalogue
 from foster.synthetic import SyntheticSequences
-from foster.training import Batch, RealWindows, mix, next_item_loss
-from foster.trajectory import ExpertTrajectory
+from foster.training import Batch, RealWindows, Recipe, Trainer, mix
 
 
 @dataclass(frozen=True)
 class DistillConfig:
     """Hyper-parameters of the loop, one per symbol of the module's docstring.
 
-    steps: outer steps; reset_every: R; student_steps: K; student_rate: α (AdamW); model_rate: β; penalty: λ; damping:
-    η in [0, 1]; regularisation: γ; synthetic_rate: Adam's rate for S; subset: |U|, used where V > 2·|U|; top: label
-    items of every row that are always in U, refreshed at each reset; real_batch: real windows a step.
+    steps: outer steps; save_every: outer steps between two points where a run can resume; paths: students in the pool
+    of anchors; student_steps: K; real_weight: c; real_batch: real windows of an inner step; momentum: μ;
+    synthetic_rate: s, which falls linearly to a tenth; regularisation: γ; subset: |U|, used where V > 2·|U|; ridge: on
+    B̃ᵀB̃ / |U|.
     """
 
-    steps: int = 240
-    reset_every: int = 80
-    student_steps: int = 2
-    student_rate: float = 1e-2
-    model_rate: float = 1e-4
-    penalty: float = 1.0
-    damping: float = 0.5
+    steps: int = 150
+    save_every: int = 50
+    paths: int = 4
+    student_steps: int = 5
+    real_weight: float = 0.3
+    real_batch: int = 128
+    momentum: float = 0.9
+    synthetic_rate: float = 1.0
     regularisation: float = 0.1
-    synthetic_rate: float = 0.01
-    learn_inputs: bool = True
     subset: int = 1024
-    top: int = 8
-    real_batch: int = 32
+    ridge: float = 1e-3
 
     def __post_init__(self) -> None:
-        if not 0 <= self.damping <= 1:
-            raise UserError(f"damping is {self.damping}; give a number from 0 (teacher labels) to 1 (plain penalty)")
-        if min(self.reset_every, self.student_steps, self.subset, self.top, self.real_batch) < 1:
-            raise UserError("reset_every, student_steps, subset, top and real_batch must be at least 1")
+        if not 0 <= self.momentum < 1:
+            raise UserError(f"momentum is {self.momentum}; give a number from 0 up to but not including 1")
+        if min(self.save_every, self.paths, self.student_steps, self.subset, self.real_batch) < 1:
+            raise UserError("save_every, paths, student_steps, subset and real_batch must be at least 1")
 
 
 @dataclass(frozen=True)
 class DistillStep:
     """What one outer step saw. Losses are means over positions in nats.
 
-    synthetic_theta, synthetic_omega: KL(P ‖ p) at θ and at ω, gap their difference; real: L_D(θ); entropy: of P on U;
-    distance: ‖θ − ω‖.
+    synthetic_theta, synthetic_omega: KL(P ‖ p) at θ and at ω, gap their difference; real: L_D(θ) at its last inner
+    step; entropy: of P on U; distance: ‖θ − ω‖.
     """
 
     step: int
@@ -84,19 +88,43 @@ class DistillStep:
 def default_steps(n_items: int, positions: int, events: int) -> int:
     """Outer steps where the run names none: the same for every size so far."""
     del n_items, positions, events
-    return 240
+    return 150
 
 
-def label_divergence(
-    model: SequentialRecommender, table: Tensor, inputs: tuple[Tensor, Tensor], labels: Tensor, subset: ItemSubset
-) -> Tensor:
-    """Mean over positions of KL(P ‖ p_model) on U, a scalar. Dropout is off.
-
-    table: item embeddings of U ∪ inputs as `table[items]` [V', D]; labels: log P [M, L, U], corrected like the model's.
+@dataclass(frozen=True)
+class View:
+    """A subset U as a model sees it. features: of the table's items [V', D_text], U first, then the input items outside
+    U, which are read, not scored; items and shares [A·M, L, k]: input rows in the table's rows; basis [U, r].
     """
-    items, weights = inputs
-    logits = model.logits(model(mix(table, items, weights)), table[: len(subset.items)]) - subset.log_inclusion
-    return (labels.exp() * (labels - logits.log_softmax(-1))).sum(-1).mean()
+
+    subset: ItemSubset
+    features: Tensor
+    items: Tensor
+    shares: Tensor
+    basis: Tensor
+
+    def scores(self, model: SequentialRecommender, rows: Tensor, dropout: Generator | None = None) -> Tensor:
+        """log p [rows, L, U] of readings, corrected by inclusion probability."""
+        table = model.item_table(self.features)
+        hidden = model(mix(table, self.items[rows], self.shares[rows]), dropout)
+        return (model.logits(hidden, table[: len(self.subset.items)]) - self.subset.log_inclusion).log_softmax(-1)
+
+    def log_labels(self, queries: Tensor) -> Tensor:
+        """log P [rows, L, U] of queries [rows, L, r], corrected likewise."""
+        return (queries @ self.basis.T - self.subset.log_inclusion).log_softmax(-1)
+
+    def real_loss(self, model: SequentialRecommender, real: Batch) -> Tensor:
+        """L_D on U. Dropout is off: the direction towards the real data should not be noise. 0 without targets."""
+        table = model.item_table(self.features)
+        hidden = model(mix(table, self.subset.rows(real.items), real.weights))
+        scored = real.targets >= 0
+        logits = model.logits(hidden[scored], table[: len(self.subset.items)]) - self.subset.log_inclusion
+        return torch.nn.functional.cross_entropy(logits, self.subset.rows(real.targets[scored]))
+
+
+def divergence(log_labels: Tensor, log_p: Tensor) -> Tensor:
+    """Mean over positions of KL(P ‖ p), from log P and log p [B, L, U]."""
+    return (log_labels.exp() * (log_labels - log_p)).sum(-1).mean()
 
 
 class Distiller:
@@ -105,186 +133,181 @@ class Distiller:
     def __init__(
         self,
         start: SyntheticSequences,
-        basis: Tensor,
         features: Tensor,
         windows: RealWindows,
-        experts: list[ExpertTrajectory],
         student: RecommenderConfig,
+        recipe: Recipe,
         config: DistillConfig,
         seed: int,
+        each_step: Callable[[], None] = lambda: None,
     ) -> None:
-        self.features, self.basis, self.windows, self.experts = features, basis, windows, experts
-        self.student, self.config, self.seed = replace(student, dropout=0.0), config, seed
-        self.device = features.device
-        self.weights = start.weights.clone().requires_grad_(config.learn_inputs and start.weights.shape[-1] > 1)
-        self.queries = start.queries.clone().requires_grad_()
-        self.fixed = start
-        learned = [p for p in (self.weights, self.queries) if p.requires_grad]
-        self.optimizer = torch.optim.Adam(learned, lr=config.synthetic_rate, betas=(0.9, 0.99))
+        """recipe: how students will be trained on the result; each_step is called after every inner step, may raise."""
+        self.features, self.windows, self.student, self.recipe = features, windows, student, recipe
+        self.config, self.each_step, self.device = config, each_step, features.device
+        self.basis = start.basis(features)
+        self.queries, self.fixed = start.queries.clone(), start
+        self.velocity = torch.zeros_like(self.queries)
         self.step = 0
         self.draw = Generator().manual_seed(seed)
-        self.theta, self.omega = self._anchor()
-        self._clear_optimisers()
+        self.paths: list[Trainer] = []
 
     @property
     def synthetic(self) -> SyntheticSequences:
-        """S as it stands, sharing the tensors that are being learned."""
-        return replace(self.fixed, weights=self.weights, queries=self.queries)
+        """S as it stands, sharing the queries that are being learned."""
+        return replace(self.fixed, queries=self.queries)
 
     def run(self) -> Iterator[DistillStep]:
         """Take the remaining steps, yielding after each."""
+        if not self.paths and self.step < self.config.steps:
+            self.paths = [self._path(share / self.config.paths) for share in range(self.config.paths)]
         while self.step < self.config.steps:
             yield self._step()
 
     def _step(self) -> DistillStep:
         c = self.config
-        if self.step and self.step % c.reset_every == 0:
-            self.theta, self.omega = self._anchor()
-            self._clear_optimisers()
-        real = self.windows.draw(c.real_batch, self.draw)
-        subset, real_here, inputs, table_items = self._view(real)
-        sub_basis, features = self.basis[subset.items], self.features[table_items]
+        chosen = int(torch.randint(c.paths, (), generator=self.draw))
+        if self.paths[chosen].steps + c.student_steps > self.recipe.steps:
+            self.paths[chosen] = self._path(0.0)
+        omega = self.paths[chosen]
+        theta = duplicate(omega)
+        real = [self.windows.draw(c.real_batch, self.draw) for _ in range(c.student_steps)]
+        view = self._view(real)
+        real_loss = 0.0
+        for batch in real:
+            rows = self._rows()
+            self._descend(omega, view, rows)
+            real_loss = self._descend(theta, view, rows, batch)
 
-        def labels() -> Tensor:
-            return (self.synthetic.labels(sub_basis) - subset.log_inclusion).log_softmax(-1)
-
-        frozen_labels, frozen_inputs = labels().detach(), (inputs[0], inputs[1].detach())
-        for _ in range(c.student_steps):
-            self._descend(self.omega, self.omega_optimizer, features, frozen_inputs, frozen_labels, subset)
-        real_loss = self._real_loss(features, subset, real_here)
-        self.theta_optimizer.zero_grad(set_to_none=True)
-        follow = self._divergence(self.theta, features, frozen_inputs, frozen_labels, subset)
-        (real_loss + c.penalty * follow).backward()
-        self.theta_optimizer.step()
-
-        log_p = labels()
-        at_theta = self._divergence(self.theta, features, inputs, log_p, subset)
-        at_omega = self._divergence(self.omega, features, inputs, log_p, subset)
-        reg = torch.zeros((), device=self.device)
-        if c.regularisation > 0:
-            similarity = semantic_similarity(self.features[subset.items])
-            reg = regulariser(log_p.exp(), similarity)
-        loss = c.penalty * (at_theta - c.damping * at_omega) + c.regularisation * reg
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward(inputs=[p for p in (self.weights, self.queries) if p.requires_grad])
-        rate = 1 - self.step / c.steps  # linear decay: the last steps settle
-        for group in self.optimizer.param_groups:
-            group["lr"] = c.synthetic_rate * max(rate, 0.1)
-        self.optimizer.step()
+        direction, at_theta, at_omega, entropy = self._difference(view, theta.model, omega.model)
+        reg, push = self._regularise(view)
+        push *= c.regularisation * direction.norm() / push.norm().clamp(min=1e-30)
+        self.velocity = c.momentum * self.velocity + (1 - c.momentum) * (direction - push)
+        # linear decay: the last steps settle
+        self.queries = self.queries + c.synthetic_rate * (1 - 0.9 * (self.step + 1) / c.steps) * self.velocity
         self.step += 1
-        with torch.no_grad():
-            entropy = -(log_p.exp() * log_p).sum(-1).mean()
-            pairs = zip(self.theta.parameters(), self.omega.parameters(), strict=True)
-            distance = sum(float((a - b).pow(2).sum()) for a, b in pairs if a.shape == b.shape) ** 0.5
-        theta_kl, omega_kl = float(at_theta.detach()), float(at_omega.detach())
+        pairs = zip(theta.model.parameters(), omega.model.parameters(), strict=True)
+        distance = sum(float((a - b).detach().pow(2).sum()) for a, b in pairs) ** 0.5
         return DistillStep(
             step=self.step,
             steps=c.steps,
-            synthetic_theta=theta_kl,
-            synthetic_omega=omega_kl,
-            gap=theta_kl - omega_kl,
-            real=float(real_loss.detach()),
-            regulariser=float(reg.detach()),
-            entropy=float(entropy),
+            synthetic_theta=at_theta,
+            synthetic_omega=at_omega,
+            gap=at_theta - at_omega,
+            real=real_loss,
+            regulariser=reg,
+            entropy=entropy,
             distance=distance,
         )
 
-    def _view(self, real: Batch) -> tuple[ItemSubset, Batch, tuple[Tensor, Tensor], Tensor]:
-        """The step's U; the real batch and the synthetic inputs in its rows; the items of the embedding table.
+    def _path(self, share: float) -> Trainer:
+        """A fresh student that has learned from S for a share of its recipe."""
+        model = build_recommender(self.features.shape[1], self.student, self.draw).to(self.device)
+        seed = int(torch.randint(2**62, (), generator=self.draw))
+        trainer = Trainer(model, self.features, self.recipe, Generator(self.device).manual_seed(seed))
+        view = self._view([])
+        while trainer.steps < int(share * self.recipe.steps):
+            if trainer.steps % self.config.student_steps == 0:
+                view = self._view([])
+            self._descend(trainer, view, self._rows())
+        return trainer
 
-        The table's first |U| rows are U, the rest the input items outside it: those are read, not scored.
-        """
+    def _rows(self) -> Tensor:
+        """Readings of one inner step, as many as a student's batch has."""
+        total = len(self.queries)
+        size = min(self.recipe.batch_size or total, total)
+        return torch.randint(total, (size,), generator=self.draw).to(self.device)
+
+    def _descend(self, trainer: Trainer, view: View, rows: Tensor, real: Batch | None = None) -> float:
+        """One step of a student on S, and with `real` on c·L_D as well; returns L_D."""
+        labels = view.log_labels(self.queries[rows])
+        loss = divergence(labels, view.scores(trainer.model, rows, trainer.generator))
+        on_real = torch.zeros((), device=self.device)
+        if real is not None:
+            on_real = view.real_loss(trainer.model, real)
+        trainer.descend(loss + self.config.real_weight * on_real)
+        self.each_step()
+        return float(on_real.detach())
+
+    @torch.no_grad()
+    def _difference(
+        self, view: View, theta: SequentialRecommender, omega: SequentialRecommender
+    ) -> tuple[Tensor, float, float, float]:
+        """(B̃ᵀB̃)⁻¹ B̃ᵀ (log p_θ − log p_ω) [A·M, L, r], KL at θ, KL at ω, entropy; in blocks of readings."""
+        project = self._metric(view) @ (view.basis - view.basis.mean(0)).T
+        found, sums = [], torch.zeros(3, dtype=torch.float64)
+        everything = torch.arange(len(self.queries), device=self.device)
+        for rows in everything.split(16):
+            log_theta, log_omega = view.scores(theta, rows), view.scores(omega, rows)
+            labels = view.log_labels(self.queries[rows])
+            found.append((log_theta - log_omega) @ project.T)
+            entropy = -(labels.exp() * labels).sum(-1).mean()
+            means = (divergence(labels, log_theta), divergence(labels, log_omega), entropy)
+            sums += torch.tensor([float(mean) * len(rows) for mean in means], dtype=torch.float64)
+        at_theta, at_omega, mean_entropy = (sums / len(everything)).tolist()
+        return torch.cat(found), at_theta, at_omega, mean_entropy
+
+    def _metric(self, view: View) -> Tensor:
+        """(B̃ᵀB̃)⁻¹ [r, r] over U, with a ridge."""
+        centred = view.basis - view.basis.mean(0)
+        eye = torch.eye(centred.shape[1], device=self.device, dtype=centred.dtype)
+        return torch.linalg.inv(centred.T @ centred + self.config.ridge * len(centred) * eye)
+
+    def _regularise(self, view: View) -> tuple[float, Tensor]:
+        """L_reg of one reading of every sequence, drawn anew each step, and g [A·M, L, r], 0 in the others."""
+        push = torch.zeros_like(self.queries)
+        if self.config.regularisation == 0:
+            return 0.0, push
+        sequences = self.fixed.shape[0]
+        reading = torch.randint(len(self.queries) // sequences, (sequences,), generator=self.draw)
+        rows = (reading * sequences + torch.arange(sequences)).to(self.device)
+        queries = self.queries[rows].requires_grad_()
+        value = regulariser(view.log_labels(queries).exp(), semantic_similarity(self.features[view.subset.items]))
+        (gradient,) = torch.autograd.grad(value, queries)
+        push[rows] = gradient @ self._metric(view)
+        return float(value.detach()), push
+
+    def _view(self, real: list[Batch]) -> View:
+        """The step's U: what the real batches hold and uniform draws; everything on a small catalogue."""
         n_items, c = len(self.features), self.config
-        items, weights = self.synthetic.inputs(self.basis)
+        items, shares = self.synthetic.readings(self.basis)
         if n_items <= 2 * c.subset:
             subset = whole_catalogue(n_items, self.device)
-            return subset, real, (items, weights), subset.items
-        needed = torch.cat([real.items.flatten(), real.targets[real.targets >= 0], self.top.flatten()])
+            return View(subset, self.features, items, shares, self.basis)
+        held = [ids for batch in real for ids in (batch.items.flatten(), batch.targets[batch.targets >= 0])]
+        needed = torch.cat(held) if held else torch.empty(0, dtype=torch.int64, device=self.device)
         subset = draw_subset(n_items, needed, c.subset, self.draw)
         outside = items[~torch.isin(items, subset.items)].unique()
         table_items = torch.cat([subset.items, outside])
         order = table_items.argsort()
-        rows = order[torch.searchsorted(table_items[order], items)]
-        here = Batch(subset.rows(real.items.clamp(min=0)), real.weights, subset.rows(real.targets))
-        return subset, here, (rows, weights), table_items
-
-    def _divergence(
-        self,
-        model: SequentialRecommender,
-        features: Tensor,
-        inputs: tuple[Tensor, Tensor],
-        labels: Tensor,
-        subset: ItemSubset,
-    ) -> Tensor:
-        return label_divergence(model, model.item_table(features), inputs, labels, subset)
-
-    def _descend(
-        self,
-        model: SequentialRecommender,
-        optimizer: torch.optim.Optimizer,
-        features: Tensor,
-        inputs: tuple[Tensor, Tensor],
-        labels: Tensor,
-        subset: ItemSubset,
-    ) -> None:
-        optimizer.zero_grad(set_to_none=True)
-        self._divergence(model, features, inputs, labels, subset).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        optimizer.step()
-
-    def _real_loss(self, features: Tensor, subset: ItemSubset, real: Batch) -> Tensor:
-        """L_D(θ) on U, corrected by inclusion probability."""
-        if len(subset.items) == len(self.features):
-            return next_item_loss(self.theta, features, real)
-        table = self.theta.item_table(features)
-        hidden = self.theta(mix(table, real.items, real.weights))
-        scored = real.targets >= 0
-        logits = self.theta.logits(hidden[scored], table[: len(subset.items)]) - subset.log_inclusion
-        return torch.nn.functional.cross_entropy(logits, real.targets[scored])
-
-    def _anchor(self) -> tuple[SequentialRecommender, SequentialRecommender]:
-        """θ from a random expert's late anchors, ω a fresh student; refreshes the labels' top-k as well."""
-        expert = self.experts[int(torch.randint(len(self.experts), (), generator=self.draw))]
-        late = expert.late()
-        theta = expert.load(late[int(torch.randint(len(late), (), generator=self.draw))], self.device)
-        omega = build_recommender(self.features.shape[1], self.student, self.draw).to(self.device)
-        with torch.no_grad():
-            flat = self.queries.reshape(-1, self.queries.shape[-1])
-            top = min(self.config.top, len(self.features))
-            # in blocks of rows: never M·L·V numbers at once
-            self.top = torch.cat([(block @ self.basis.T).topk(top).indices for block in flat.split(256)])
-        return theta, omega
-
-    def _clear_optimisers(self) -> None:
-        self.theta_optimizer = torch.optim.SGD(self.theta.parameters(), lr=self.config.model_rate)
-        self.omega_optimizer = torch.optim.AdamW(
-            self.omega.parameters(), lr=self.config.student_rate, weight_decay=0.0, betas=(0.9, 0.98)
-        )
-
-    def state(self) -> dict[str, Tensor]:
-        """Everything the loop needs to go on, as named tensors. Take it at a reset: θ and ω are then drawn anew."""
-        state: dict[str, Any] = {"weights": self.weights, "queries": self.queries, "items": self.fixed.items}
-        state |= {"step": torch.tensor(self.step), "draw": self.draw.get_state()}
-        for name, parameter in (("weights", self.weights), ("queries", self.queries)):
-            for key, value in self.optimizer.state.get(parameter, {}).items():
-                state[f"adam.{key}.{name}"] = value
-        return {k: v.detach().clone().contiguous() for k, v in state.items()}
+        rows = order[torch.searchsorted(table_items[order], items.contiguous())]
+        return View(subset, self.features[table_items], rows, shares, self.basis[subset.items])
 
     @property
-    def at_reset(self) -> bool:
-        """Whether the next step begins with a reset (the points where `state` is complete)."""
-        return self.step % self.config.reset_every == 0
+    def at_checkpoint(self) -> bool:
+        """Whether the loop stands where a run keeps its `state`."""
+        return self.step % self.config.save_every == 0 or self.step == self.config.steps
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything the loop needs to go on, as named tensors."""
+        state = {"queries": self.queries, "velocity": self.velocity, "draw": self.draw.get_state()}
+        state["step"] = torch.tensor(self.step)
+        for number, trainer in enumerate(self.paths):
+            state |= {f"path{number}.{name}": value for name, value in trainer.state().items()}
+        return {k: v.detach().clone().contiguous() for k, v in state.items()}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """The inverse of `state`."""
-        with torch.no_grad():
-            self.weights.copy_(state["weights"])
-            self.queries.copy_(state["queries"])
+        self.queries, self.velocity = (state[name].to(self.device) for name in ("queries", "velocity"))
         self.step = int(state["step"])
+        self.paths = [self._path(0.0) for _ in range(self.config.paths)]
+        for number, trainer in enumerate(self.paths):
+            prefix = f"path{number}."
+            trainer.restore({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
         self.draw.set_state(state["draw"])
-        for name, parameter in (("weights", self.weights), ("queries", self.queries)):
-            found = {k.split(".")[1]: v for k, v in state.items() if k.startswith("adam.") and k.endswith(f".{name}")}
-            if found:
-                self.optimizer.state[parameter] = {
-                    k: v.clone() if k == "step" else v.to(self.device) for k, v in found.items()
-                }
+
+
+def duplicate(trainer: Trainer) -> Trainer:
+    """An independent trainer that would go on exactly as this one: weights, optimiser, step count, dropout."""
+    twin = Trainer(copy.deepcopy(trainer.model), trainer.features, trainer.recipe, Generator(trainer.generator.device))
+    twin.restore(trainer.state())
+    return twin

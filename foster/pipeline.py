@@ -21,7 +21,13 @@ from torch import Generator, Tensor
 
 from foster import __version__
 from foster.clock import STAGES, Clock
-from foster.condensers import random_real, teacher_continuations, uniform_items, with_teacher_labels
+from foster.condensers import (
+    label_projection,
+    random_real,
+    teacher_continuations,
+    uniform_items,
+    with_teacher_labels,
+)
 from foster.decode import harden, neighbour_table, sequence_table, snapshot_table
 from foster.distiller import DistillConfig, Distiller, default_steps
 from foster.encoder import TextEncoder, embeddings_file, item_embeddings, load_embeddings, public_features
@@ -36,18 +42,21 @@ from foster.recommender import RecommenderConfig, SequentialRecommender
 from foster.results import Results
 from foster.runs import RunWriter
 from foster.spec import RunSpec
-from foster.students import derived_seed, on_threads, train_student
+from foster.students import Draw, derived_seed, every_step, on_threads, train_student
 from foster.synthetic import (
     SyntheticSequences,
-    affordable_rank,
+    affordable_form,
+    drawn_rows,
     hard_batch,
-    label_basis,
     log_bytes,
+    reading_orders,
+    rounded,
 )
-from foster.training import Batch, RealWindows, Recipe
+from foster.training import RealWindows, Recipe
 from foster.trajectory import ExpertConfig, ExpertTrajectory, train_expert
 
-SOFT_RECIPE = Recipe(steps=300, learning_rate=1e-2, dropout=0.3)
+SOFT_RECIPE = Recipe(steps=600, learning_rate=1e-2, dropout=0.3, batch_size=20)
+STUDENT_WIDTH = 128
 HARD_RECIPE = Recipe(steps=100, learning_rate=1e-2, dropout=0.5)
 SNAPSHOTS = 30
 # The first student of these rows stays with the run, for recommendations side by side; so does the full-data model.
@@ -91,11 +100,11 @@ def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
         expert = _expert(spec, run, world, config, cache, clock)
         teacher = expert.load(expert.best, device)
     with clock.stage("distil"):
-        basis, final = _distil(spec, run, world, expert, teacher, clock)
+        final = _distil(spec, run, world, expert, teacher, clock)
     with clock.stage("students"):
-        valid, test = _students(spec, run, world, teacher, basis, clock)
+        valid, test = _students(spec, run, world, teacher, final, clock)
     with clock.stage("map"):
-        _map(spec, run, world, basis, final)
+        _map(spec, run, world, final)
 
     report = {
         "schema": 1,
@@ -220,12 +229,12 @@ def _distil(
     expert: ExpertTrajectory,
     teacher: SequentialRecommender,
     clock: Clock,
-) -> tuple[Tensor, SyntheticSequences]:
-    """Start, loop, artefact. Returns the label basis and the final set as read back from disk."""
+) -> SyntheticSequences:
+    """Start, loop, artefact. Returns the final set as read back from disk."""
     positions = spec.sequences * spec.length
     available = log_bytes(world.split.train, world.n_items)
-    rank = affordable_rank(spec.sequences, spec.length, 1, world.features.shape[1], available)
-    basis = label_basis(world.features, rank)
+    widths = (world.features.shape[1], expert.config.width)
+    form = affordable_form(spec.sequences, spec.length, widths, available)
     draw = Generator().manual_seed(derived_seed(spec.seed, "start"))
     steps = default_steps(world.n_items, positions, len(world.split.train.items)) if spec.steps is None else spec.steps
 
@@ -233,27 +242,32 @@ def _distil(
     if not start_file.is_file():
         first = uniform_items(world.n_items, spec.sequences, 1, draw)[:, 0].to(world.device)
         items = teacher_continuations([teacher], world.features, first, spec.length, draw)
-        start = with_teacher_labels(items, [teacher], world.features, basis)
+        orders = reading_orders(form.readings, spec.length, draw).to(world.device)
+        projection = label_projection(teacher, world.features, form.rank)
+        start = with_teacher_labels(items, orders, [teacher], world.features, projection)
         run.write_file("checkpoints/start.safetensors", lambda path: start.save(path, SOFT_RECIPE, world.n_items))
     start, _ = SyntheticSequences.load(start_file)
     start = start.to(world.device)
+    basis = start.basis(world.features)
 
     config = DistillConfig(steps=steps, regularisation=spec.regularisation)
-    windows = RealWindows(world.split.train, expert.config.max_length, world.device)
+    windows = RealWindows(world.split.train, spec.length, world.device)
     seed = derived_seed(spec.seed, "distil")
-    distiller = Distiller(start, basis, world.features, windows, [expert], student_shape(spec), config, seed)
+    distiller = Distiller(
+        start, world.features, windows, student_shape(spec), SOFT_RECIPE, config, seed, run.checkpoint
+    )
     if state_file.is_file():
         distiller.restore(load_file(state_file))
     keep = set(np.unique(np.geomspace(1, max(1, steps), SNAPSHOTS).round().astype(int)).tolist())
     if distiller.step == 0:
         run.write_table("snapshots/000000.parquet", snapshot_table(start, basis))
-        _check_student(spec, run, world, distiller, basis)
+        _check_student(spec, run, world, distiller)
     for event in distiller.run():
         run.event("distil", **asdict(event))
         if event.step in keep:
             run.write_table(f"snapshots/{event.step:06d}.parquet", snapshot_table(distiller.synthetic, basis))
-        if distiller.at_reset:
-            _check_student(spec, run, world, distiller, basis)
+        if distiller.at_checkpoint:
+            _check_student(spec, run, world, distiller)
             run.write_file("checkpoints/distil.safetensors", lambda path: save_file(distiller.state(), path))
         clock.progress(event.step / steps, f"step {event.step} of {steps}")
         run.checkpoint()
@@ -269,19 +283,19 @@ def _distil(
     hard = _read_hard(run, "hard.json", world)
     run.write_table("sequences.parquet", sequence_table(final, hard, basis, catalog))
     run.write_table("neighbours.parquet", neighbour_table(hard, world.split.train, world.features))
-    return basis, final
+    return final
 
 
 def student_shape(spec: RunSpec) -> RecommenderConfig:
     """A student reads as many events as a synthetic sequence has."""
-    return RecommenderConfig(max_length=spec.length, dropout=SOFT_RECIPE.dropout)
+    return RecommenderConfig(width=STUDENT_WIDTH, max_length=spec.length, dropout=SOFT_RECIPE.dropout)
 
 
-def _check_student(spec: RunSpec, run: RunWriter, world: World, distiller: Distiller, basis: Tensor) -> None:
+def _check_student(spec: RunSpec, run: RunWriter, world: World, distiller: Distiller) -> None:
     """One fresh student on the set as it stands, on validation: what the live page shows."""
-    batch = distiller.synthetic.detach().batch(basis)
+    draw = drawn_rows(distiller.synthetic.detach(), distiller.basis, SOFT_RECIPE.batch_size)
     seed = derived_seed(spec.seed, "check", distiller.step)
-    student = train_student(batch, world.features, student_shape(spec), SOFT_RECIPE, seed, run.checkpoint)
+    student = train_student(draw, world.features, student_shape(spec), SOFT_RECIPE, seed, run.checkpoint)
     found = summary(world.protocol.ranks(model_scorer(student, world.features), "valid"))
     run.event("valid", step=distiller.step, **found)
 
@@ -297,18 +311,24 @@ def _students(
     run: RunWriter,
     world: World,
     teacher: SequentialRecommender,
-    basis: Tensor,
+    soft: SyntheticSequences,
     clock: Clock,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Every row of the report, each from its own fresh students; finished ones are kept and not trained again."""
     features, split, n_items = world.features, world.split, world.n_items
-    soft, soft_recipe = SyntheticSequences.load(run.path("synthetic.safetensors"))
-    start, _ = SyntheticSequences.load(run.path("checkpoints/start.safetensors"))
+    start, soft_recipe = SyntheticSequences.load(run.path("checkpoints/start.safetensors"))
 
-    def labelled(items: Tensor) -> Batch:
-        batch = with_teacher_labels(items.to(world.device), [teacher], features, basis).batch(basis)
-        used = (items >= 0).float().unsqueeze(-1).to(world.device)
-        return Batch(batch.items, batch.weights * used, batch.targets * used)
+    def soft_rows(synthetic: SyntheticSequences) -> Draw:
+        synthetic = synthetic.to(world.device)
+        return drawn_rows(synthetic, synthetic.basis(features), soft_recipe.batch_size)
+
+    def labelled(items: Tensor) -> Draw:
+        """Teacher labels at equal bytes: as many readings of the same rank, rounded as they would be stored."""
+        made = with_teacher_labels(items.to(world.device), soft.orders, [teacher], features, soft.projection)
+        return soft_rows(replace(made, queries=rounded(made.queries)))
+
+    def plain(sequences: Tensor) -> Draw:
+        return every_step(hard_batch(sequences))
 
     def draw(name: str) -> Generator:
         return Generator().manual_seed(derived_seed(spec.seed, name))
@@ -316,20 +336,21 @@ def _students(
     def real(name: str) -> Tensor:
         return random_real(split.train, spec.sequences, spec.length, draw(name))
 
-    trained: dict[str, tuple[Callable[[], Batch | None], Recipe]] = {
+    trained: dict[str, tuple[Callable[[], Draw | None], Recipe]] = {
         "untrained": (lambda: None, soft_recipe),
-        "random": (lambda: hard_batch(real("random")), HARD_RECIPE),
+        "random": (lambda: plain(real("random")), HARD_RECIPE),
         "teacher_random": (lambda: labelled(real("teacher_random")), soft_recipe),
         "teacher_uniform": (
             lambda: labelled(uniform_items(n_items, spec.sequences, spec.length, draw("teacher_uniform"))),
             soft_recipe,
         ),
-        "start_soft": (lambda: start.to(world.device).batch(basis), soft_recipe),
-        "start_hard": (lambda: hard_batch(_read_hard(run, "checkpoints/start_hard.json", world)), HARD_RECIPE),
-        "soft": (lambda: soft.to(world.device).batch(basis), soft_recipe),
-        "hard": (lambda: hard_batch(_read_hard(run, "hard.json", world)), HARD_RECIPE),
+        "start_soft": (lambda: soft_rows(start), soft_recipe),
+        "start_hard": (lambda: plain(_read_hard(run, "checkpoints/start_hard.json", world)), HARD_RECIPE),
+        "soft": (lambda: soft_rows(soft), soft_recipe),
+        "hard": (lambda: plain(_read_hard(run, "hard.json", world)), HARD_RECIPE),
     }
     results = Results(run)
+    prepared: dict[str, Draw | None] = {}
     fixed: dict[str, Callable[[], Scorer]] = {
         "full": lambda: model_scorer(teacher, features),
         "popular": lambda: popular_scorer(split, n_items),
@@ -347,9 +368,11 @@ def _students(
         if results.has(name, k):
             continue
         make, recipe = trained[name]
+        if name not in prepared:  # teacher labels are fitted once for all students of a row
+            prepared = {name: make()}
         shape = replace(student_shape(spec), dropout=recipe.dropout)
         seed = derived_seed(spec.seed, "student", name, k)
-        model = train_student(make(), features, shape, recipe, seed, run.checkpoint)
+        model = train_student(prepared[name], features, shape, recipe, seed, run.checkpoint)
         if k == 0 and name in STORED_STUDENTS:  # before its row: a row that is there has its model
             save_model(model_file(run.folder, name), model)
         results.add(name, k, world.protocol, model_scorer(model, features), spec.report_test)
@@ -360,9 +383,10 @@ def _best_on_validation(world: World, scorers: list[Scorer]) -> Scorer:
     return max(scorers, key=lambda scorer: ndcg_at(world.protocol.ranks(scorer, "valid"), 10))
 
 
-def _map(spec: RunSpec, run: RunWriter, world: World, basis: Tensor, final: SyntheticSequences) -> None:
+def _map(spec: RunSpec, run: RunWriter, world: World, final: SyntheticSequences) -> None:
     with torch.no_grad():
-        totals = torch.stack([(q @ basis.T).softmax(-1).sum(0) for q in final.queries])
+        basis = final.basis(world.features)
+        totals = torch.stack([(q @ basis.T).softmax(-1).sum(0) for q in final.own])
     table = item_map(
         world.split.train, totals.cpu().numpy(), world.features.cpu().numpy(), derived_seed(spec.seed, "map") % 2**31
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from itertools import repeat
 
 import numpy as np
 import torch
@@ -12,6 +11,8 @@ from torch import Generator, Tensor
 
 from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender
 from foster.training import Batch, Recipe, Trainer, train
+
+Draw = Callable[[Generator], Batch]  # gives the batch of one step
 
 
 def derived_seed(seed: int, *names: object) -> int:
@@ -21,24 +22,30 @@ def derived_seed(seed: int, *names: object) -> int:
 
 
 def train_student(
-    batch: Batch | None,
+    draw: Draw | None,
     features: Tensor,
     config: RecommenderConfig,
     recipe: Recipe,
     seed: int,
     each_step: Callable[[], None] = lambda: None,
 ) -> SequentialRecommender:
-    """A randomly initialised recommender trained on `batch` by `recipe`; None leaves it untrained.
+    """A randomly initialised recommender trained by `recipe` on the batches that `draw` gives; None: untrained.
 
     features [V, D_text] are the public text features. each_step is called after every step and may raise to stop.
     """
     generator = Generator().manual_seed(seed)
     model = build_recommender(features.shape[1], config, generator).to(features.device)
-    if batch is not None:
+    if draw is not None:
         dropout = Generator(features.device).manual_seed(derived_seed(seed, "dropout"))
-        for _ in train(Trainer(model, features, recipe, dropout), repeat(batch.to(features.device))):
+        batches = (draw(generator).to(features.device) for _ in range(recipe.steps))
+        for _ in train(Trainer(model, features, recipe, dropout), batches):
             each_step()
     return model
+
+
+def every_step(batch: Batch) -> Draw:
+    """The same batch at every step."""
+    return lambda _: batch
 
 
 def spread(runs: list[dict[str, float]]) -> dict[str, dict[str, float]]:

@@ -1,22 +1,29 @@
 """The synthetic sequences: what is learned, how it is stored, what a student reads back.
 
-M sequences, L positions, V items, k items in an input row, r numbers in a label query, D_text text width.
+M sequences, L positions, V items, k items in an input row, A readings, r numbers in a label query, D_text text width.
 
-Inputs. Position (m, l) shows the student a mixture of k items with learned weights, a top-k row of the distribution
-P[m, l] of METHOD §2. Labels. What comes next is a distribution over all items in factorised form, softmax(q·Bᵀ), with
-q [r] learned and B [V, r] the leading principal components of the frozen, public text features (`label_basis`), so
-storage and step cost do not grow with V. Nothing of B is stored and nothing of it comes from the log.
+Inputs. Position (m, l) shows the student a mixture of k items, a top-k row of the distribution P[m, l] of METHOD §2.
 
-Untied (default): inputs and labels are separate tensors, L labels a sequence. Tied (the paper's form): the input of
-position l + 1 is the top-k row of the label of position l, and only the first row of a sequence is its own.
+Readings. The same M sequences are read in A orders, shared by all of them: the first is their own, the others are
+permutations. After every position of every reading stands its own label. So M·L items give A times as many contexts,
+as augmented views with stored soft labels do for images (FKD, Shen & Xing 2022; SRe2L, Yin et al. 2023).
 
-Both are optimised in the very form that is stored: half precision, at most 128 numbers a position.
+Labels. What comes next is a distribution over all items in factorised form, softmax(q·Bᵀ), with q [r] learned and
+B [V, r] = √r·norm(X Pᵀ) a projection P [r, D_text] of the frozen, public text features X [V, D_text] (`label_basis`):
+storage and step cost do not grow with V. P is part of the set, as it comes from a model that saw the log.
+
+Untied (default): inputs and labels are separate tensors. Tied (the paper's form, one reading): the input of position
+l + 1 is the top-k row of the label of position l, and only the first row of a sequence is its own.
+
+Stored with 4 bits a number of q and P, one half-precision scale a row; at most 256 bytes (128 sixteen-bit numbers) a
+position.
 """
 
 from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,33 +31,29 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Generator, Tensor
+from torch.nn import functional as F
 
 from foster.errors import UserError
 from foster.interactions import Interactions
 from foster.training import Batch, Recipe
 
-SCHEMA = 1
-NUMBERS_PER_POSITION = 128
-MIN_RANK = 8
+SCHEMA = 2
+BYTES_PER_POSITION = 256  # 128 sixteen-bit numbers
+SCALE_BYTES = 2
 HEADER_BYTES = 1024  # the recipe and safetensors' own header
+MAX_READINGS = 8
+ENOUGH_READINGS = 4  # with fewer, a lower rank buys more
+RANKS = (48, 32, 24, 16, 8)
+UNUSED = -1  # an item id where a sequence is shorter than L
 
 
-def label_basis(features: Tensor, rank: int) -> Tensor:
-    """B [V, r]: scores of the items on the `rank` leading principal components of the public features [V, D_text].
+def label_basis(features: Tensor, projection: Tensor) -> Tensor:
+    """B [V, r] = √r·norm(X Pᵀ) from the public features X [V, D_text] and a projection P [r, D_text].
 
-    Every column has unit variance, so the entries of a query are of one size. Components without variance (fewer items
-    than components) are zero. The sign of a component is fixed by its largest loading, so equal features give equal B.
+    Rows of equal length, entries of size about one, so the entries of a query are of one size for all items.
     """
-    centred = features - features.mean(0, keepdim=True)
-    covariance = (centred.T @ centred).double() / max(1, len(features))
-    variances, loadings = torch.linalg.eigh(covariance.cpu())  # ascending
-    variances, loadings = variances.flip(0)[:rank], loadings.flip(1)[:, :rank]
-    signs = loadings.gather(0, loadings.abs().argmax(0, keepdim=True)).sign()
-    alive = variances > 1e-9 * variances[0].clamp(min=1e-30)
-    scale = torch.where(alive, variances.clamp(min=1e-30).rsqrt(), torch.zeros_like(variances))
-    basis = centred @ (loadings * signs * scale).to(centred.device, centred.dtype)
-    return torch.nn.functional.pad(basis, (0, rank - basis.shape[1]))
+    return F.normalize(features @ projection.T, dim=-1) * projection.shape[0] ** 0.5
 
 
 def log_bytes(train: Interactions, n_items: int) -> int:
@@ -59,23 +62,81 @@ def log_bytes(train: Interactions, n_items: int) -> int:
     return len(zlib.compress(train.items.astype(width).tobytes(), 9))
 
 
-def affordable_rank(sequences: int, length: int, mixture: int, text_width: int, available_bytes: int) -> int:
-    """The label rank r that the byte rule of METHOD §2 leaves: soft ≤ log and ≤ 128 numbers a position.
+@dataclass(frozen=True)
+class Form:
+    """readings: A; rank: r, even."""
 
-    Never below MIN_RANK: a budget that large against its log is reported as breaking the rule, not refused.
+    readings: int
+    rank: int
+
+
+def affordable_form(sequences: int, length: int, widths: tuple[int, int], available_bytes: int) -> Form:
+    """How many readings and of which rank the byte rule of METHOD §2 leaves: soft ≤ log and ≤ 256 bytes a position.
+
+    The highest rank that leaves ENOUGH_READINGS, else the lowest. widths: of the text features and of the teacher; no
+    rank exceeds them. Never less than one reading of the lowest rank: a budget that large against its log is reported
+    as breaking the rule, not refused.
     """
-    inputs = 2 * mixture if mixture > 1 else 1
-    per_position = max(0, available_bytes - HEADER_BYTES) // (2 * sequences * length)
-    return min(text_width, max(MIN_RANK, min(NUMBERS_PER_POSITION, per_position) - inputs))
+    text_width, teacher_width = widths
+    ranks = sorted({min(rank, text_width // 2 * 2, teacher_width // 2 * 2) for rank in RANKS}, reverse=True)
+    positions, form = sequences * length, Form(1, ranks[-1])
+    for rank in ranks:
+        stored_projection = rank * (-(-text_width // 2) + SCALE_BYTES)
+        spare = available_bytes - HEADER_BYTES - stored_projection - MAX_READINGS * length * 2
+        per_position = min(BYTES_PER_POSITION, spare // positions) - 2  # its item
+        readings = min(MAX_READINGS, per_position // (rank // 2 + SCALE_BYTES))
+        form = Form(max(1, readings), rank)
+        if readings >= ENOUGH_READINGS:
+            break
+    return form
+
+
+def pack(numbers: Tensor) -> tuple[Tensor, Tensor]:
+    """Numbers [..., r] as 4-bit integers −7…7, two a byte [..., ⌈r / 2⌉], and one half-precision scale a row [...]."""
+    scales = (numbers.abs().amax(-1) / 7).clamp(min=1e-6).half()
+    levels = (numbers / scales.to(numbers.dtype).unsqueeze(-1)).round().clamp(-7, 7).to(torch.int16) + 8
+    levels = F.pad(levels, (0, levels.shape[-1] % 2))
+    return (levels[..., 0::2] + 16 * levels[..., 1::2]).to(torch.uint8), scales
+
+
+def unpack(packed: Tensor, scales: Tensor, rank: int) -> Tensor:
+    """The inverse of `pack`, up to rounding: numbers [..., rank]."""
+    levels = torch.stack([packed & 15, packed >> 4], -1).flatten(-2)[..., :rank].float() - 8
+    return levels * scales.float().unsqueeze(-1)
+
+
+def rounded(numbers: Tensor) -> Tensor:
+    """What `pack` and `unpack` leave of numbers [..., r]."""
+    return unpack(*pack(numbers), numbers.shape[-1]).to(numbers.dtype)
+
+
+def reading_orders(readings: int, length: int, generator: Generator) -> Tensor:
+    """Orders [A, L] of the positions: the sequence's own, then random permutations."""
+    own = torch.arange(length).unsqueeze(0)
+    return torch.cat([own, *(torch.randperm(length, generator=generator)[None] for _ in range(readings - 1))])
+
+
+def in_order(rows: Tensor, items: Tensor, orders: Tensor) -> Tensor:
+    """rows [M, L, …] of the positions of items [M, L], rearranged by orders [A, L] to [A·M, L, …]; unused ones last."""
+    found = []
+    for order in orders:
+        unused = (items[:, order] == UNUSED).to(torch.uint8)
+        place = order[unused.argsort(dim=1, stable=True)]  # [M, L]
+        found.append(rows[torch.arange(len(rows), device=rows.device).unsqueeze(1), place])
+    return torch.cat(found)
 
 
 @dataclass(frozen=True)
 class SyntheticSequences:
-    """items [M, L, k] int64, weights [M, L, k] logits of the input rows, queries [M, L, r] of the labels."""
+    """items [M, L, k] int64 (UNUSED in the last positions of a short sequence), weights [M, L, k] logits of the input
+    rows, queries [A·M, L, r] of the labels (reading a of sequence m in row a·M + m), orders [A, L] of the readings,
+    projection P [r, D_text]."""
 
     items: Tensor
     weights: Tensor
     queries: Tensor
+    orders: Tensor
+    projection: Tensor
     tied: bool = False
 
     @property
@@ -83,45 +144,72 @@ class SyntheticSequences:
         """(M, L)."""
         return self.items.shape[0], self.items.shape[1]
 
+    @property
+    def own(self) -> Tensor:
+        """Queries [M, L, r] of the sequences read in their own order: what a person is shown."""
+        return self.queries[: len(self.items)]
+
+    def basis(self, features: Tensor) -> Tensor:
+        """B [V, r] over the public text features [V, D_text]."""
+        return label_basis(features, self.projection)
+
     def labels(self, basis: Tensor) -> Tensor:
-        """Label logits [M, L, V] over the rows of `basis` [V, r] (a subset of items is fewer rows)."""
+        """Label logits [A·M, L, V] over the rows of `basis` [V, r] (a subset of items is fewer rows)."""
         return self.queries @ basis.T
 
     def inputs(self, basis: Tensor) -> tuple[Tensor, Tensor]:
-        """Input rows: items [M, L, k] and their probabilities [M, L, k]; differentiable in weights (tied: in queries).
+        """Input rows in the sequences' own order: items [M, L, k] and their shares [M, L, k], 0 where unused.
 
         basis: B [V, r] of the whole catalogue, used only by the tied form.
         """
         if not self.tied:
-            return self.items, self.weights.softmax(-1)
-        logits, rows = self.labels(basis)[:, :-1].topk(self.items.shape[2], dim=-1)
+            used = (self.items != UNUSED).to(self.weights.dtype)
+            return self.items.clamp(min=0), self.weights.softmax(-1) * used
+        logits, rows = (self.own @ basis.T)[:, :-1].topk(self.items.shape[2], dim=-1)
         items = torch.cat([self.items[:, :1], rows], 1)
         return items, torch.cat([self.weights[:, :1], logits], 1).softmax(-1)
 
-    def batch(self, basis: Tensor) -> Batch:
-        """What a student trains on: soft inputs and dense label distributions [M, L, V]."""
-        items, weights = self.inputs(basis)
-        return Batch(items, weights, self.labels(basis).softmax(-1))
+    def readings(self, basis: Tensor) -> tuple[Tensor, Tensor]:
+        """Input rows of every reading: items [A·M, L, k] and their shares [A·M, L, k]."""
+        items, shares = self.inputs(basis)
+        first = self.items[..., 0]
+        return in_order(items, first, self.orders), in_order(shares, first, self.orders)
+
+    def batch(self, basis: Tensor, rows: Tensor | None = None) -> Batch:
+        """What a student trains on: input rows and dense label distributions [rows, L, V] of the given readings (ids
+        0 ≤ row < A·M; None: all). A position without an item has no label."""
+        items, shares = self.readings(basis)
+        queries = self.queries
+        if rows is not None:
+            items, shares, queries = items[rows], shares[rows], queries[rows]
+        used = (shares.sum(-1, keepdim=True) > 0).to(queries.dtype)
+        return Batch(items, shares, (queries @ basis.T).softmax(-1) * used)
 
     def detach(self) -> SyntheticSequences:
         return replace(self, weights=self.weights.detach().clone(), queries=self.queries.detach().clone())
 
     def to(self, device: torch.device) -> SyntheticSequences:
-        return replace(
-            self, items=self.items.to(device), weights=self.weights.to(device), queries=self.queries.to(device)
-        )
+        moved = ("items", "weights", "queries", "orders", "projection")
+        return replace(self, **{name: getattr(self, name).to(device) for name in moved})
 
     def save(self, path: Path, recipe: Recipe, n_items: int) -> None:
-        """Write the artefact: half precision, ids in 16 bits where they fit, the recipe in the header."""
-        narrow = torch.uint16 if n_items <= 2**16 else torch.int32
+        """Write the artefact: 4-bit queries and projection, ids in 16 bits where they fit, the recipe in the header."""
+        narrow = torch.uint16 if n_items < 2**16 else torch.int32
         rows = self.items[:, :1] if self.tied else self.items
-        tensors = {"items": rows.to(narrow), "queries": self.queries.half()}
+        rows = torch.where(rows == UNUSED, torch.iinfo(narrow).max, rows)
+        tensors = {"items": rows.to(narrow)}
+        tensors["queries"], tensors["query_scales"] = pack(self.queries.detach())
+        tensors["projection"], tensors["projection_scales"] = pack(self.projection)
+        if len(self.orders) > 1:
+            tensors["orders"] = self.orders.to(torch.uint8 if self.shape[1] <= 2**8 else torch.int32)
         if self.items.shape[2] > 1:
             tensors["weights"] = (self.weights[:, :1] if self.tied else self.weights).half()
         meta = {
             "schema": SCHEMA,
             "tied": self.tied,
             "length": self.shape[1],
+            "rank": self.queries.shape[-1],
+            "text_width": self.projection.shape[1],
             "n_items": n_items,
             "recipe": recipe.__dict__,
         }
@@ -138,16 +226,35 @@ class SyntheticSequences:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
             if meta["schema"] != SCHEMA:
                 raise UserError(f"{path.name} has schema {meta['schema']}, this foster reads {SCHEMA}; update foster")
-            items, queries = tensors["items"].to(torch.int64), tensors["queries"].float()
+            stored = tensors["items"]
+            items = torch.where(stored.long() == torch.iinfo(stored.dtype).max, UNUSED, stored.long())
+            queries = unpack(tensors["queries"], tensors["query_scales"], meta["rank"])
+            projection = unpack(tensors["projection"], tensors["projection_scales"], meta["text_width"])
+            orders = tensors["orders"].long() if "orders" in tensors else torch.arange(meta["length"])[None]
             weights = tensors["weights"].float() if "weights" in tensors else torch.zeros(items.shape)
             recipe = Recipe(**meta["recipe"])
-            if not meta["tied"]:
-                return cls(items, weights, queries), recipe
-            tail = (items.shape[0], meta["length"] - 1, items.shape[2])
-            items = torch.cat([items, items.new_zeros(tail)], 1)
-            return cls(items, torch.cat([weights, weights.new_zeros(tail)], 1), queries, tied=True), recipe
+            if meta["tied"]:
+                tail = (items.shape[0], meta["length"] - 1, items.shape[2])
+                items = torch.cat([items, items.new_zeros(tail)], 1)
+                weights = torch.cat([weights, weights.new_zeros(tail)], 1)
+            return cls(items, weights, queries, orders, projection, meta["tied"]), recipe
         except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
             raise UserError(f"{path.name} is no synthetic set ({error}); choose a synthetic.safetensors") from None
+
+
+def drawn_rows(synthetic: SyntheticSequences, basis: Tensor, batch_size: int | None) -> Callable[[Generator], Batch]:
+    """Mini-batches of a soft set: `batch_size` readings drawn with replacement, all of them for None.
+
+    Labels become dense for the drawn rows only, so nothing of size A·M·L·V is held.
+    """
+    total = len(synthetic.queries)
+
+    def draw(generator: Generator) -> Batch:
+        if batch_size is None or batch_size >= total:
+            return synthetic.batch(basis)
+        return synthetic.batch(basis, torch.randint(total, (batch_size,), generator=generator).to(basis.device))
+
+    return draw
 
 
 def hard_batch(sequences: Tensor) -> Batch:

@@ -5,7 +5,7 @@ B sequences, L positions, k items in a soft row, V items of the table at hand, D
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,15 +97,43 @@ class Trainer:
 
     def step(self, batch: Batch) -> float:
         """One gradient step; returns the loss before it."""
+        loss = next_item_loss(self.model, self.features, batch, self.generator)
+        self.descend(loss)
+        return float(loss.detach())
+
+    def descend(self, loss: Tensor) -> None:
+        """One gradient step on a loss of the model, at the recipe's rate for this step."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.rate(self.steps)
         self.optimizer.zero_grad(set_to_none=True)
-        loss = next_item_loss(self.model, self.features, batch, self.generator)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
         self.optimizer.step()
         self.steps += 1
-        return float(loss.detach())
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything a trainer needs to go on as if it had never stopped, as named tensors."""
+        state = {f"model.{k}": v for k, v in self.model.state_dict().items()}
+        for name, parameter in self.model.named_parameters():
+            for key, value in self.optimizer.state.get(parameter, {}).items():
+                state[f"adam.{key}.{name}"] = value
+        state["steps"], state["dropout"] = torch.tensor(self.steps), self.generator.get_state()
+        return {k: v.detach().clone().contiguous() for k, v in state.items()}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """The inverse of `state`."""
+        self.model.load_state_dict({k.removeprefix("model."): v for k, v in state.items() if k.startswith("model.")})
+        for name, parameter in self.model.named_parameters():
+            found = {
+                k.split(".")[1]: v for k, v in state.items() if k.startswith("adam.") and k.split(".", 2)[2] == name
+            }
+            if found:
+                # Adam keeps its step count on the CPU, its moments beside the parameter.
+                self.optimizer.state[parameter] = {
+                    k: v.clone() if k == "step" else v.to(parameter.device, copy=True) for k, v in found.items()
+                }
+        self.steps = int(state["steps"])
+        self.generator.set_state(state["dropout"])
 
 
 def train(trainer: Trainer, batches: Iterable[Batch]) -> Iterator[float]:

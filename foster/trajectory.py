@@ -117,7 +117,9 @@ def train_expert(
     progress_file = folder / "resume.json"
     if progress_file.is_file():
         progress = json.loads(progress_file.read_text())
-        restore_trainer(trainer, load_file(folder / progress["state"]), draw)
+        state = load_file(folder / progress["state"])
+        draw.set_state(state.pop("draw"))
+        trainer.restore(state)
         steps, best, best_step = progress["steps"], progress["best"], progress["best_step"]
         stale, check = progress["stale"], progress["check"]
     batches = _endless(windows, training.batch_size, draw)
@@ -143,7 +145,7 @@ def train_expert(
         else:
             # two state files in turn: the one the summary names is never the one being written
             state_file = folder / f"resume{check % 2}.safetensors"
-            save_file(trainer_state(trainer, draw), state_file)
+            save_file(trainer.state() | {"draw": draw.get_state()}, state_file)
             found = {"state": state_file.name, "steps": steps, "best": best, "best_step": best_step}
             _write(progress_file, {**found, "stale": stale, "check": check})
         yield ExpertCheck(check, trainer.steps, loss, now, best, done)
@@ -155,33 +157,6 @@ def _endless(windows: RealWindows, batch_size: int, draw: Generator) -> Iterator
     # Independent draws, not epochs: the generator's state alone says where a resumed run goes on.
     while True:
         yield windows.draw(batch_size, draw)
-
-
-def trainer_state(trainer: Trainer, draw: Generator) -> dict[str, Tensor]:
-    """Everything a trainer needs to go on as if it had never stopped, as named tensors."""
-    state = {f"model.{k}": v for k, v in trainer.model.state_dict().items()}
-    for name, parameter in trainer.model.named_parameters():
-        for key, value in trainer.optimizer.state.get(parameter, {}).items():
-            state[f"adam.{key}.{name}"] = value
-    state["steps"] = torch.tensor(trainer.steps)
-    state["draw"], state["dropout"] = draw.get_state(), trainer.generator.get_state()
-    return {k: v.detach().clone().contiguous() for k, v in state.items()}
-
-
-def restore_trainer(trainer: Trainer, state: dict[str, Tensor], draw: Generator) -> None:
-    """The inverse of `trainer_state`."""
-    model = {k.removeprefix("model."): v for k, v in state.items() if k.startswith("model.")}
-    trainer.model.load_state_dict(model)
-    for name, parameter in trainer.model.named_parameters():
-        found = {k.split(".")[1]: v for k, v in state.items() if k.startswith("adam.") and k.split(".", 2)[2] == name}
-        if found:
-            # Adam keeps its step count on the CPU, its moments beside the parameter.
-            trainer.optimizer.state[parameter] = {
-                k: v.clone() if k == "step" else v.to(parameter.device) for k, v in found.items()
-            }
-    trainer.steps = int(state["steps"])
-    draw.set_state(state["draw"])
-    trainer.generator.set_state(state["dropout"])
 
 
 def _anchor(folder: Path, step: int) -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -22,11 +24,25 @@ def planted(labels: list[list[int]], first: int = 0, mixture: int = 2) -> Synthe
     shape = (len(labels), len(labels[0]), 1)
     items = torch.arange(first, first + mixture).repeat(shape)
     weights = torch.arange(mixture, 0, -1).float().repeat(shape)
-    return SyntheticSequences(items, weights, queries)
+    return SyntheticSequences(items, weights, queries, torch.arange(shape[1])[None], torch.eye(6))
 
 
 def test_a_hard_sequence_opens_with_its_input_and_follows_its_labels() -> None:
     assert harden(planted([[3, 1, 5, 2]]), BASIS).tolist() == [[0, 3, 1, 5]]
+
+
+def test_only_the_own_reading_is_shown() -> None:
+    """Other orders teach students; a person reads the sequences as they stand."""
+    one = planted([[3, 1, 5, 2]])
+    other = planted([[4, 4, 4, 4]])
+    both = replace(
+        one, queries=torch.cat([one.queries, other.queries]), orders=torch.tensor([[0, 1, 2, 3], [3, 2, 1, 0]])
+    )
+    assert torch.equal(harden(both, BASIS), harden(one, BASIS))
+    assert snapshot_table(both, BASIS).equals(snapshot_table(one, BASIS))
+    assert sequence_table(both, harden(both, BASIS), BASIS, CATALOG).equals(
+        sequence_table(one, harden(one, BASIS), BASIS, CATALOG)
+    )
 
 
 def test_a_label_that_was_taken_gives_way_to_the_next_likeliest() -> None:
@@ -44,7 +60,7 @@ def test_a_sequence_longer_than_the_catalogue_may_repeat() -> None:
 @pytest.mark.parametrize("tied", [False, True])
 def test_the_table_reads_confidence_alternatives_and_labels(tied: bool) -> None:
     synthetic = planted([[3, 1], [2, 5]])
-    synthetic = SyntheticSequences(synthetic.items, synthetic.weights, synthetic.queries, tied)
+    synthetic = replace(synthetic, tied=tied)
     table = sequence_table(synthetic, harden(synthetic, BASIS), BASIS, CATALOG)
     assert table[["sequence", "position"]].to_numpy().tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
     assert table.item_id.tolist() == (["a", "d", "a", "c"] if tied else ["a"] * 4)

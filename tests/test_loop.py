@@ -1,33 +1,313 @@
-"""The loop against its equations, and a stopped loop against one that ran through."""
+"""The loop against its equations in double precision, a stopped loop against one that ran through, and experts."""
 
 from __future__ import annotations
 
 import copy
+import math
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import literal
 import pytest
 import torch
 from cycle_world import N_ITEMS, cycle_log, random_features
-from torch import Generator
+from torch import Generator, Tensor
 
-from foster.condensers import teacher_continuations, teacher_log_labels, uniform_items, with_teacher_labels
-from foster.cooccurrence import regulariser, semantic_similarity
+from foster.condensers import label_projection, teacher_continuations, teacher_log_labels, with_teacher_labels
 from foster.decode import harden, neighbour_table
-from foster.distiller import DistillConfig, Distiller
-from foster.recommender import RecommenderConfig, SequentialRecommender
-from foster.synthetic import SyntheticSequences, label_basis
-from foster.training import RealWindows, next_item_loss
+from foster.distiller import DistillConfig, Distiller, divergence, duplicate
+from foster.errors import UserError
+from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender
+from foster.synthetic import SyntheticSequences, reading_orders
+from foster.training import RealWindows, Recipe, next_item_loss
 from foster.trajectory import ExpertConfig, ExpertTrajectory, train_expert
 
 CPU = torch.device("cpu")
 SHAPE = RecommenderConfig(width=16, max_length=8, dropout=0.1)
+STUDENT = RecommenderConfig(width=8, layers=1, max_length=6, dropout=0.0)
 TRAINING = ExpertConfig(learning_rate=1e-2, batch_size=20, patience=2, check_every=60)
+RECIPE = Recipe(steps=16, learning_rate=1e-2, dropout=0.0, batch_size=4, warmup=2)
+SMALL = DistillConfig(steps=8, save_every=2, paths=2, student_steps=3, real_batch=6)
 FEATURES = random_features()
 
 
+@pytest.fixture
+def double() -> Iterator[None]:
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
 def windows() -> RealWindows:
-    return RealWindows(cycle_log().leave_one_out().train, SHAPE.max_length, CPU)
+    return RealWindows(cycle_log().leave_one_out().train, 6, CPU)
+
+
+def start(sequences: int = 3, readings: int = 2, rank: int = 6, n_items: int = N_ITEMS) -> SyntheticSequences:
+    draw = Generator().manual_seed(2)
+    items = torch.stack([torch.randperm(n_items, generator=draw)[:5] for _ in range(sequences)]).unsqueeze(-1)
+    queries = 0.5 * torch.randn(readings * sequences, 5, rank, generator=draw)
+    projection = torch.randn(rank, 16, generator=draw)
+    return SyntheticSequences(items, torch.zeros(items.shape), queries, reading_orders(readings, 5, draw), projection)
+
+
+def distiller(config: DistillConfig = SMALL, seed: int = 5, student: RecommenderConfig = STUDENT) -> Distiller:
+    features = FEATURES.to(torch.get_default_dtype())
+    return Distiller(start(), features, windows(), student, RECIPE, config, seed)
+
+
+class LiteralAdam:
+    """Kingma & Ba (2015), one list of tensors; gradients are cut to a norm of 5."""
+
+    def __init__(self) -> None:
+        self.t, self.m, self.v = 0, list[Tensor](), list[Tensor]()
+
+    def step(self, tensors: list[Tensor], gradients: list[Tensor], rate: float) -> None:
+        norm = math.sqrt(sum(float((g**2).sum()) for g in gradients))
+        gradients = [g * min(1.0, 5.0 / (norm + 1e-6)) for g in gradients]
+        self.m = self.m or [torch.zeros_like(g) for g in gradients]
+        self.v = self.v or [torch.zeros_like(g) for g in gradients]
+        self.t += 1
+        for k, (x, g) in enumerate(zip(tensors, gradients, strict=True)):
+            self.m[k] = 0.9 * self.m[k] + 0.1 * g
+            self.v[k] = 0.98 * self.v[k] + 0.02 * g * g
+            x.data -= rate * (self.m[k] / (1 - 0.9**self.t)) / ((self.v[k] / (1 - 0.98**self.t)).sqrt() + 1e-8)
+
+
+def literal_scores(model: SequentialRecommender, f: Tensor, items: Tensor, order: Tensor) -> Tensor:
+    """log p [L, V] after each prefix of one sequence [L] read in an order."""
+    e = model.item_table(f)
+    h = model(torch.stack([e[items[place]] for place in order])[None])[0]
+    z = torch.stack([torch.stack([e[i] @ state for i in range(len(f))]) for state in h]) / model.config.temperature
+    return z - z.exp().sum(-1, keepdim=True).log()
+
+
+def literal_labels(q: Tensor, basis: Tensor) -> Tensor:
+    z = torch.stack([basis @ each for each in q])
+    return z - z.exp().sum(-1, keepdim=True).log()
+
+
+def literal_regulariser(log_p: Tensor, f: Tensor, temperature: float = 0.1, smoothing: float = 1e-6) -> Tensor:
+    """mean_i KL(w_i ‖ c(·|i)), differentiable."""
+    p, n = log_p.exp(), len(f)
+    c = torch.zeros(n, n)
+    for sequence in p:
+        for one in range(len(sequence)):
+            for other in range(len(sequence)):
+                if one != other:
+                    c = c + torch.outer(sequence[one], sequence[other])
+    total = torch.zeros(())
+    for i in range(n):
+        others = [j for j in range(n) if j != i]
+        w = torch.softmax(f[others] @ f[i] / temperature, 0)
+        row = c[i, others] + smoothing
+        total = total + (w * (w.log() - (row / row.sum()).log())).sum()
+    return total / n
+
+
+def literal_loop(steps: int, c: DistillConfig, seed: int) -> Tensor:
+    """The module's equations from the same draws; one position after another."""
+    first, f, draw = start(), FEATURES.double(), Generator().manual_seed(seed)
+    basis = torch.stack([row / row.norm() for row in f @ first.projection.T]) * math.sqrt(len(first.projection))
+    m_all, readings = len(first.items), len(first.orders)
+    q, v = first.queries.clone(), torch.zeros_like(first.queries)
+
+    def reading(model: SequentialRecommender, row: int) -> Tensor:
+        return literal_scores(model, f, first.items[row % m_all, :, 0], first.orders[row // m_all])
+
+    def follow(model: SequentialRecommender, rows: Tensor) -> Tensor:
+        found = []
+        for row in rows.tolist():
+            log_p = literal_labels(q[row], basis)
+            found.append((log_p.exp() * (log_p - reading(model, row))).sum(-1))
+        return torch.cat(found).mean()
+
+    def real_loss(model: SequentialRecommender, batch: Any) -> Tensor:
+        e, losses = model.item_table(f), []
+        for user in range(len(batch.items)):
+            length = int((batch.targets[user] >= 0).sum())
+            h = model(e[batch.items[user, :length, 0]][None])[0]
+            for t in range(length):
+                z = e @ h[t] / model.config.temperature
+                losses.append(z.logsumexp(0) - z[batch.targets[user, t]])
+        return torch.stack(losses).mean()
+
+    def learn(model: SequentialRecommender, adam: LiteralAdam, loss: Tensor) -> None:
+        parameters = list(model.parameters())
+        adam.step(parameters, list(torch.autograd.grad(loss, parameters)), RECIPE.rate(adam.t))
+
+    def fresh(share: float) -> tuple[SequentialRecommender, LiteralAdam]:
+        model, adam = build_recommender(16, STUDENT, draw), LiteralAdam()
+        torch.randint(2**62, (), generator=draw)  # the seed of its dropout, which is off here
+        while adam.t < int(share * RECIPE.steps):
+            learn(model, adam, follow(model, torch.randint(m_all * readings, (4,), generator=draw)))
+        return model, adam
+
+    paths = [fresh(share / c.paths) for share in range(c.paths)]
+    centred = basis - basis.mean(0)
+    inverse = torch.linalg.inv(centred.T @ centred + c.ridge * len(f) * torch.eye(len(first.projection)))
+    for step in range(steps):
+        chosen = int(torch.randint(c.paths, (), generator=draw))
+        if paths[chosen][1].t + c.student_steps > RECIPE.steps:
+            paths[chosen] = fresh(0.0)
+        omega, omega_adam = paths[chosen]
+        theta, theta_adam = copy.deepcopy(omega), copy.deepcopy(omega_adam)
+        real = [windows().draw(c.real_batch, draw) for _ in range(c.student_steps)]
+        for batch in real:
+            rows = torch.randint(m_all * readings, (4,), generator=draw)
+            learn(omega, omega_adam, follow(omega, rows))
+            learn(theta, theta_adam, follow(theta, rows) + c.real_weight * real_loss(theta, batch))
+        apart = torch.stack([reading(theta, row) - reading(omega, row) for row in range(len(q))]).detach()
+        direction = torch.stack([torch.stack([inverse @ (centred.T @ each) for each in row]) for row in apart])
+        which = torch.randint(readings, (m_all,), generator=draw)
+        free = torch.stack([q[int(a) * m_all + m] for m, a in enumerate(which)]).requires_grad_()
+        value = literal_regulariser(torch.stack([literal_labels(row, basis) for row in free]), f)
+        (gradient,) = torch.autograd.grad(value, free)
+        push = torch.zeros_like(q)
+        for m, a in enumerate(which.tolist()):
+            push[a * m_all + m] = torch.stack([inverse @ each for each in gradient[m]])
+        direction = direction - c.regularisation * math.sqrt(float((direction**2).sum() / (push**2).sum())) * push
+        v = c.momentum * v + (1 - c.momentum) * direction
+        q = q + c.synthetic_rate * (1 - 0.9 * (step + 1) / c.steps) * v
+    return q
+
+
+@pytest.mark.usefixtures("double")
+def test_steps_over_the_end_of_a_path_equal_the_equations() -> None:
+    config = replace(SMALL, steps=5, student_steps=4)
+    fast = distiller(config)
+    list(fast.run())
+    expected = literal_loop(5, config, seed=5)
+    assert not torch.allclose(expected, start().queries, atol=1e-2)  # something was learned
+    torch.testing.assert_close(fast.queries, expected, atol=1e-6, rtol=0)
+
+
+@pytest.mark.usefixtures("double")
+def test_a_subset_that_needs_every_item_reproduces_the_exact_steps() -> None:
+    """subset = 5 takes the sampled path; 40 windows of the cycle hold every item."""
+    exact = distiller(replace(SMALL, real_batch=40))
+    sampled = distiller(replace(SMALL, real_batch=40, subset=5))
+    everything = [windows().batch(torch.arange(40), Generator().manual_seed(0))]
+    assert len(sampled._view(everything).subset.items) == N_ITEMS
+    rows = torch.arange(6)
+    model = build_recommender(16, STUDENT, Generator().manual_seed(0))
+    torch.testing.assert_close(exact._view([]).scores(model, rows), sampled._view(everything).scores(model, rows))
+
+
+def test_inputs_outside_the_subset_are_read_but_not_scored() -> None:
+    d = distiller(replace(SMALL, subset=4))
+    view = d._view([windows().draw(1, Generator().manual_seed(0))])
+    items, _ = d.synthetic.readings(d.basis)
+    outside = ~torch.isin(items, view.subset.items)
+    assert bool(outside.any())
+    assert len(view.subset.items) < N_ITEMS
+    assert torch.equal(view.features[view.items], FEATURES[items])
+    assert bool((view.items[outside] >= len(view.subset.items)).all())
+    model = build_recommender(16, STUDENT, Generator().manual_seed(0))
+    assert view.scores(model, torch.arange(6)).shape == (6, 5, len(view.subset.items))
+
+
+def test_a_small_subset_still_learns() -> None:
+    d = distiller(replace(SMALL, subset=4, real_batch=1))
+    seen = list(d.run())
+    assert all(math.isfinite(event.gap) for event in seen)
+    assert not torch.equal(d.queries, start().queries)
+
+
+def test_the_same_seed_gives_the_same_set_and_another_seed_another() -> None:
+    one, same, other = distiller(), distiller(), distiller(seed=6)
+    for each in (one, same, other):
+        list(each.run())
+    assert torch.equal(one.queries, same.queries)
+    assert not torch.equal(one.queries, other.queries)
+
+
+@pytest.mark.parametrize("subset", [1024, 6])
+@pytest.mark.parametrize("cut", [2, 4, 6])
+def test_a_loop_stopped_at_a_checkpoint_goes_on_bit_equal(cut: int, subset: int) -> None:
+    config, student = replace(SMALL, subset=subset, real_batch=2), replace(STUDENT, dropout=0.2)
+    through = distiller(config, student=student)
+    gaps = [event.gap for event in through.run()]
+    stopped = distiller(config, student=student)
+    running = stopped.run()
+    for _ in range(cut):
+        next(running)
+    assert stopped.at_checkpoint
+    resumed = distiller(config, student=student)
+    resumed.restore(stopped.state())
+    assert [event.gap for event in resumed.run()] == gaps[cut:]
+    assert torch.equal(resumed.queries, through.queries)
+
+
+def test_labels_move_towards_the_real_data() -> None:
+    """Planted: labels start uniform, the log is a cycle; after the loop a position's next item weighs more."""
+    flat = replace(start(), queries=torch.zeros_like(start().queries))
+    config = replace(SMALL, steps=60, regularisation=0.0, real_weight=3.0, real_batch=20)
+    recipe = replace(RECIPE, steps=60)
+    d = Distiller(flat, FEATURES, windows(), STUDENT, recipe, config, 0)
+    list(d.run())
+    items, _ = d.synthetic.readings(d.basis)
+    following = (items[..., 0] + 1) % N_ITEMS
+    weight = d.synthetic.labels(d.basis).softmax(-1).gather(-1, following.unsqueeze(-1)).mean()
+    assert float(weight) > 2 / N_ITEMS
+
+
+def test_a_heavier_regulariser_brings_its_own_term_down() -> None:
+    def last(weight: float) -> float:
+        config = replace(SMALL, steps=20, regularisation=weight)
+        return [event.regulariser for event in distiller(config).run()][-1]
+
+    assert last(0.3) < last(0.01)
+
+
+def test_a_catalogue_of_one_breaks_nothing() -> None:
+    one = torch.ones(1, 16)
+    real = RealWindows(cycle_log(n_users=5, n_items=1), 6, CPU)
+    d = Distiller(replace(start(), items=torch.zeros(3, 5, 1, dtype=torch.int64)), one, real, STUDENT, RECIPE, SMALL, 0)
+    assert [event.gap for event in d.run()] == [0] * 8
+    assert d.queries.isfinite().all()
+
+
+def test_no_steps_leave_the_start_as_it_was() -> None:
+    d = distiller(replace(SMALL, steps=0))
+    assert list(d.run()) == []
+    assert torch.equal(d.queries, start().queries)
+
+
+def test_a_duplicate_goes_on_as_the_original_would_and_apart_from_it() -> None:
+    d = distiller(student=replace(STUDENT, dropout=0.3))
+    next(d.run())
+    original, batch = d.paths[0], windows().batch(torch.arange(4), Generator().manual_seed(0))
+    twin = duplicate(original)
+    assert [original.step(batch) for _ in range(3)] == [twin.step(batch) for _ in range(3)]
+    twin.step(batch)
+    assert original.steps + 1 == twin.steps
+    assert not torch.equal(original.model.projection.weight, twin.model.projection.weight)
+
+
+def test_no_graph_stays_on_the_set() -> None:
+    d = distiller()
+    next(d.run())
+    assert not d.queries.requires_grad
+    assert all(p.is_leaf for trainer in d.paths for p in trainer.model.parameters())
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"momentum": -0.1}, {"momentum": 1}, {"save_every": 0}, {"student_steps": 0}, {"subset": 0}, {"paths": 0}]
+)
+def test_impossible_settings_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UserError):
+        DistillConfig(**wrong)
+
+
+def test_divergence_is_zero_only_for_equal_distributions() -> None:
+    log_p = torch.randn(2, 3, 7, generator=Generator().manual_seed(0)).log_softmax(-1)
+    other = torch.randn(2, 3, 7, generator=Generator().manual_seed(1)).log_softmax(-1)
+    assert float(divergence(log_p, log_p)) == 0
+    expected = torch.nn.functional.kl_div(
+        other.flatten(0, 1), log_p.flatten(0, 1), reduction="batchmean", log_target=True
+    )
+    assert float(divergence(log_p, other)) == pytest.approx(float(expected))
 
 
 def negative_loss(model: SequentialRecommender) -> float:
@@ -44,114 +324,6 @@ def expert(tmp_path_factory: pytest.TempPathFactory) -> ExpertTrajectory:
     found = ExpertTrajectory.open(folder, SHAPE, FEATURES.shape[1])
     assert found is not None
     return found
-
-
-def start(expert: ExpertTrajectory, mixture: int = 1) -> tuple[SyntheticSequences, torch.Tensor]:
-    basis = label_basis(FEATURES, 8)
-    items = uniform_items(N_ITEMS, 4, 6, Generator().manual_seed(1))
-    made = with_teacher_labels(items, [expert.load(expert.best, CPU)], FEATURES, basis)
-    rows = torch.cat([made.items, (made.items + 1) % N_ITEMS, (made.items + 2) % N_ITEMS], -1)[..., :mixture]
-    weights = torch.randn(rows.shape, generator=Generator().manual_seed(2))
-    return SyntheticSequences(rows, weights, made.queries), basis
-
-
-def distiller(expert: ExpertTrajectory, config: DistillConfig, mixture: int = 1) -> Distiller:
-    synthetic, basis = start(expert, mixture)
-    student = RecommenderConfig(width=16, max_length=6)
-    return Distiller(synthetic, basis, FEATURES, windows(), [expert], student, config, seed=5)
-
-
-def literal_step(d: Distiller) -> tuple[torch.Tensor, torch.Tensor]:
-    """One step of the docstring's equations on the whole catalogue, without the loop's code; returns S after it."""
-    c = d.config
-    theta, omega = copy.deepcopy(d.theta), copy.deepcopy(d.omega)
-    weights, queries = d.weights.detach().clone(), d.queries.detach().clone()
-    weights.requires_grad_(d.weights.requires_grad)
-    queries.requires_grad_()
-
-    def log_p() -> torch.Tensor:
-        return torch.log_softmax(queries @ d.basis.T, -1)
-
-    def loss(model: SequentialRecommender, frozen: bool) -> torch.Tensor:
-        table = model.item_table(FEATURES)
-        share = torch.softmax(weights, -1)
-        x = sum(share[..., k : k + 1] * table[d.fixed.items[..., k]] for k in range(weights.shape[-1]))
-        p = log_p()
-        if frozen:
-            assert isinstance(x, torch.Tensor)
-            p = p.detach()
-        return literal.divergence(p, model.logits(model(x), table))
-
-    fast = torch.optim.AdamW(omega.parameters(), lr=c.student_rate, weight_decay=0.0, betas=(0.9, 0.98))
-    for _ in range(c.student_steps):
-        fast.zero_grad()
-        loss(omega, frozen=True).backward()
-        torch.nn.utils.clip_grad_norm_(omega.parameters(), 5.0)
-        fast.step()
-    draw = Generator()
-    draw.set_state(d.draw.get_state())
-    real = next_item_loss(theta, FEATURES, windows().draw(c.real_batch, draw))
-    gradients = torch.autograd.grad(real + c.penalty * loss(theta, frozen=True), list(theta.parameters()))
-    with torch.no_grad():
-        for parameter, gradient in zip(theta.parameters(), gradients, strict=True):
-            parameter -= c.model_rate * gradient
-    value = c.penalty * (loss(theta, False) - c.damping * loss(omega, False))
-    value = value + c.regularisation * regulariser(log_p().exp(), semantic_similarity(FEATURES))
-    learned = [p for p in (weights, queries) if p.requires_grad]
-    slow = torch.optim.Adam(learned, lr=c.synthetic_rate, betas=(0.9, 0.99))
-    for parameter, gradient in zip(learned, torch.autograd.grad(value, learned), strict=True):
-        parameter.grad = gradient
-    slow.step()
-    return weights.detach(), queries.detach()
-
-
-@pytest.mark.parametrize("mixture", [1, 3])
-def test_a_step_equals_the_equations(expert: ExpertTrajectory, mixture: int) -> None:
-    fast = distiller(expert, DistillConfig(steps=10, student_steps=3, real_batch=8, damping=0.7), mixture)
-    weights, queries = literal_step(fast)
-    next(fast.run())
-    # Adam's first step is the sign of the gradient times the rate, so a wrong gradient shows at once.
-    assert torch.allclose(fast.queries, queries, atol=1e-5)
-    assert torch.allclose(fast.weights, weights, atol=1e-5)
-
-
-def test_the_same_seed_gives_the_same_set_and_another_seed_another(expert: ExpertTrajectory) -> None:
-    config = DistillConfig(steps=6, reset_every=3)
-    runs = [distiller(expert, config) for _ in range(2)]
-    for run in runs:
-        list(run.run())
-    assert torch.equal(runs[0].queries, runs[1].queries)
-    synthetic, basis = start(expert)
-    student = RecommenderConfig(width=16, max_length=6)
-    other = Distiller(synthetic, basis, FEATURES, windows(), [expert], student, config, seed=6)
-    list(other.run())
-    assert not torch.equal(runs[0].queries, other.queries)
-
-
-def test_a_loop_stopped_at_a_reset_goes_on_bit_equal(expert: ExpertTrajectory) -> None:
-    config = DistillConfig(steps=9, reset_every=3)
-    through = distiller(expert, config)
-    list(through.run())
-    stopped = distiller(expert, config)
-    for _ in stopped.run():
-        if stopped.step == 6:
-            break
-    resumed = distiller(expert, config)
-    resumed.restore(stopped.state())
-    assert [event.step for event in resumed.run()] == [7, 8, 9]
-    assert torch.equal(resumed.queries, through.queries)
-
-
-def test_a_subset_is_used_on_large_catalogues_and_lowers_the_gap_too(expert: ExpertTrajectory) -> None:
-    small = distiller(expert, DistillConfig(steps=3, subset=10, top=2, real_batch=1))
-    seen = [event.synthetic_theta for event in small.run()]
-    assert len(seen) == 3
-    assert all(0 <= value < 50 for value in seen)
-
-
-def test_damping_out_of_range_is_refused() -> None:
-    with pytest.raises(Exception, match="damping is 2"):
-        DistillConfig(damping=2)
 
 
 def test_an_expert_killed_after_a_check_ends_bit_equal(tmp_path: Path) -> None:
@@ -177,24 +349,43 @@ def test_step_zero_is_an_anchor_and_the_best_is_among_the_late_ones(expert: Expe
     assert expert.best in expert.late()
 
 
-def test_continuations_repeat_nothing_until_everything_was_taken(expert: ExpertTrajectory) -> None:
+def test_continuations_hold_no_item_twice_while_others_are_left(expert: ExpertTrajectory) -> None:
     teacher = [expert.load(expert.best, CPU)]
     made = teacher_continuations(teacher, FEATURES, torch.tensor([3, 9]), 8, Generator().manual_seed(0))
     assert made[:, 0].tolist() == [3, 9]
-    assert all(len(set(row)) == 8 for row in made.tolist())
+    assert len(made.unique()) == 16
+    many = teacher_continuations(teacher, FEATURES, torch.arange(6), 8, Generator().manual_seed(0))
+    assert len(many.unique()) == N_ITEMS  # 48 places, 24 items: every one is used
+    assert all(len(set(row)) == 8 for row in many.tolist())
     assert torch.allclose(teacher_log_labels(teacher, FEATURES, made).exp().sum(-1), torch.ones(2, 8), atol=1e-4)
 
 
-def test_uniform_items_cover_the_catalogue_before_any_repeats() -> None:
-    drawn = uniform_items(10, 3, 5, Generator().manual_seed(0)).flatten()
-    assert sorted(drawn[:10].tolist()) == list(range(10))
+def test_a_continuation_longer_than_the_catalogue_starts_over(expert: ExpertTrajectory) -> None:
+    one, single = expert.load(expert.best, CPU), FEATURES[:1]
+    assert teacher_continuations([one], single, torch.tensor([0]), 4, Generator()).tolist() == [[0, 0, 0, 0]]
 
 
-def test_hard_sequences_hold_no_item_twice_and_know_their_nearest_user(expert: ExpertTrajectory) -> None:
-    synthetic, basis = start(expert)
-    hard = harden(synthetic, basis)
-    assert hard.shape == (4, 6)
-    assert all(len(set(row)) == 6 for row in hard.tolist())
+def test_teacher_labels_of_a_reading_are_those_of_its_order(expert: ExpertTrajectory) -> None:
+    teacher = expert.load(expert.best, CPU)
+    items, orders = torch.tensor([[3, 4, 5, 9], [8, 2, -1, -1]]), torch.tensor([[0, 1, 2, 3], [2, 0, 3, 1]])
+    projection = label_projection(teacher, FEATURES, 16)
+    made = with_teacher_labels(items, orders, [teacher], FEATURES, projection)
+    basis = made.basis(FEATURES)
+    batch = made.batch(basis)
+    assert batch.items[2, :, 0].tolist() == [5, 3, 9, 4]
+    assert batch.items[3, :2, 0].tolist() == [8, 2]  # the holes of a short sequence stay at its end
+    assert batch.targets[3, 2:].sum() == 0
+    asked = teacher_log_labels([teacher], FEATURES, torch.tensor([[5, 3, 9, 4]]))[0]
+    apart = (asked.exp() * (asked - batch.targets[2].log())).sum(-1)
+    assert float(apart.max()) < 0.6
+    assert torch.equal(batch.targets[2].argmax(-1), asked.argmax(-1))
+
+
+def test_hard_sequences_hold_no_item_twice_and_know_their_nearest_user() -> None:
+    synthetic = start()
+    hard = harden(synthetic, synthetic.basis(FEATURES))
+    assert hard.shape == (3, 5)
+    assert all(len(set(row)) == 5 for row in hard.tolist())
     log = cycle_log()
     copied = torch.from_numpy(log.sequence(2).astype("int64")).unsqueeze(0)
     table = neighbour_table(copied, log, FEATURES)

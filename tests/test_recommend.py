@@ -22,7 +22,7 @@ from foster.evaluate import Protocol, Scorer, model_scorer
 from foster.formats import load_dataset
 from foster.recommend import Recommendation, compare_lists, item_features, load_model, recommend, save_model
 from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender
-from foster.students import train_student
+from foster.students import every_step, train_student
 from foster.synthetic import hard_batch
 from foster.training import Recipe
 
@@ -111,7 +111,7 @@ def test_a_stored_student_continues_the_cycle(tmp_path: Path) -> None:
     log = cycle_log(length=8)
     rows = torch.from_numpy(np.stack([log.sequence(user) for user in range(log.n_users)])).long()
     recipe = Recipe(steps=150, learning_rate=1e-2, dropout=0.0)
-    student = train_student(hard_batch(rows), features, SHAPE, recipe, seed=0)
+    student = train_student(every_step(hard_batch(rows)), features, SHAPE, recipe, seed=0)
     save_model(tmp_path / "full.safetensors", student)
     scorer = model_scorer(load_model(tmp_path / "full.safetensors", WIDTH), features)
     found = recommend(scorer, [3, 4, 5], 5, repeats=False)

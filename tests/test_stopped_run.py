@@ -57,7 +57,7 @@ def spec(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunSpec]:
         patch.setattr(foster.pipeline, "SOFT_RECIPE", Recipe(steps=4))
         patch.setattr(foster.pipeline, "HARD_RECIPE", Recipe(steps=4))
         patch.setattr(foster.pipeline, "ExpertConfig", partial(ExpertConfig, patience=1, check_every=8, batch_size=16))
-        patch.setattr(foster.pipeline, "DistillConfig", partial(DistillConfig, reset_every=4))
+        patch.setattr(foster.pipeline, "DistillConfig", partial(DistillConfig, save_every=4, paths=2, student_steps=1))
         patch.setattr(foster.pipeline, "item_map", no_map)
         yield RunSpec(data=str(folder), sequences=3, length=4, steps=10, students=2, report_test=True, device="cpu")
     torch.use_deterministic_algorithms(False)

@@ -9,17 +9,17 @@ from cycle_world import N_ITEMS, cycle_log, random_features
 from foster import metrics
 from foster.evaluate import Protocol, model_scorer
 from foster.recommender import RecommenderConfig
-from foster.students import train_student
+from foster.students import Draw, every_step, train_student
 from foster.synthetic import hard_batch
-from foster.training import Batch, Recipe
+from foster.training import Recipe
 
 SHAPE = RecommenderConfig(width=16, max_length=8, dropout=0.1)
 FEATURES = random_features()
 
 
-def ring(length: int = 9) -> Batch:
+def ring(length: int = 9) -> Draw:
     """A hard set that holds the whole cycle."""
-    return hard_batch((torch.arange(0, N_ITEMS, 4)[:, None] + torch.arange(length)) % N_ITEMS)
+    return every_step(hard_batch((torch.arange(0, N_ITEMS, 4)[:, None] + torch.arange(length)) % N_ITEMS))
 
 
 def test_equal_seeds_give_equal_students_whatever_ran_before() -> None:

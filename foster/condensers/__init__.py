@@ -1,6 +1,18 @@
 """Ways to condense a log besides the FOSTER loop: what its result is compared with, and where it starts from."""
 
 from foster.condensers.selection import random_real, uniform_items
-from foster.condensers.teacher_labels import teacher_continuations, teacher_log_labels, with_teacher_labels
+from foster.condensers.teacher_labels import (
+    label_projection,
+    teacher_continuations,
+    teacher_log_labels,
+    with_teacher_labels,
+)
 
-__all__ = ["random_real", "teacher_continuations", "teacher_log_labels", "uniform_items", "with_teacher_labels"]
+__all__ = [
+    "label_projection",
+    "random_real",
+    "teacher_continuations",
+    "teacher_log_labels",
+    "uniform_items",
+    "with_teacher_labels",
+]

@@ -9,7 +9,7 @@ import torch
 from torch import Generator, Tensor
 
 from foster.recommender import SequentialRecommender
-from foster.synthetic import SyntheticSequences, fit_queries
+from foster.synthetic import SyntheticSequences, fit_queries, in_order, label_basis, rounded
 from foster.training import mix
 
 
@@ -31,28 +31,57 @@ def teacher_continuations(
     teachers: list[SequentialRecommender], features: Tensor, first: Tensor, length: int, generator: Generator
 ) -> Tensor:
     """Sequences [M, L] that open with `first` [M] and go on as the teachers would: each next item is drawn from their
-    mean distribution after the prefix, no item twice while others are left. generator: on the CPU.
+    mean distribution after the prefix, over the items that no sequence holds yet.
+
+    So the set covers as much of the catalogue as it has places; once every item was taken, all may come again, but no
+    item twice in one sequence while others are left. generator: on the CPU.
     """
-    sequences = first.unsqueeze(1)
+    n_items = len(features)
+    sequences, taken = first.unsqueeze(1).cpu(), torch.zeros(n_items, dtype=torch.bool)
+    taken[first.cpu()] = True
     for _ in range(length - 1):
-        p = teacher_log_labels(teachers, features, sequences)[:, -1].exp().cpu()
-        if sequences.shape[1] < len(features):
-            p.scatter_(1, sequences.cpu(), 0.0)
-        following = torch.multinomial(p, 1, generator=generator).to(sequences.device)
-        sequences = torch.cat([sequences, following], 1)
-    return sequences
+        p = teacher_log_labels(teachers, features, sequences.to(features.device))[:, -1].exp().cpu()
+        following = []
+        for m, row in enumerate(p):
+            if taken.all():
+                taken[:] = False
+            closed = taken.clone()
+            closed[sequences[m]] = True
+            if closed.all():
+                closed = taken if sequences.shape[1] >= n_items else sequences[m].bincount(minlength=n_items) > 0
+            item = torch.multinomial(row.masked_fill(closed, 0.0), 1, generator=generator)
+            taken[item] = True
+            following.append(item)
+        sequences = torch.cat([sequences, torch.stack(following)], 1)
+    return sequences.to(features.device)
+
+
+@torch.no_grad()
+def label_projection(teacher: SequentialRecommender, features: Tensor, rank: int) -> Tensor:
+    """P [r, D_text], the r directions of the text features in which the teacher tells items apart most.
+
+    With W the teacher's projection and e = norm(W f) [V, D] its item table: P = V_r W, V_r the leading right singular
+    directions of the table. Rounded to what is stored. The sign of a direction is fixed by its largest entry.
+    """
+    table = teacher.item_table(features).double()
+    _, directions = torch.linalg.eigh((table.T @ table).cpu())  # ascending
+    leading = directions.flip(1)[:, :rank].T
+    signs = leading.gather(1, leading.abs().argmax(1, keepdim=True)).sign()
+    weight = teacher.projection.weight
+    return rounded((leading * signs).to(weight.device, weight.dtype) @ weight)
 
 
 def with_teacher_labels(
-    items: Tensor, teachers: list[SequentialRecommender], features: Tensor, basis: Tensor
+    items: Tensor, orders: Tensor, teachers: list[SequentialRecommender], features: Tensor, projection: Tensor
 ) -> SyntheticSequences:
-    """Hard inputs items [M, L] with the teachers' labels in the stored, factorised form (queries of rank r).
+    """Hard inputs items [M, L], read in orders [A, L], with the teachers' labels in the factorised form.
 
-    Works sequence by sequence, so nothing of size M·L·V is held.
+    Works reading by reading, in blocks of sequences, so nothing of size M·L·V is held.
     """
-    queries = [fit_queries(teacher_log_labels(teachers, features, row[None])[0], basis) for row in items]
-    return SyntheticSequences(
-        items=items.clamp(min=0).unsqueeze(-1),
-        weights=torch.zeros(*items.shape, 1, device=items.device),
-        queries=torch.stack(queries),
-    )
+    basis = label_basis(features, projection)
+    queries = []
+    for block in in_order(items, items, orders).split(4):
+        labels = teacher_log_labels(teachers, features, block)
+        queries.append(fit_queries(labels.flatten(0, 1), basis).view(*block.shape, -1))
+    weights = torch.zeros(*items.shape, 1, device=items.device)
+    return SyntheticSequences(items.unsqueeze(-1), weights, torch.cat(queries), orders, projection)

@@ -13,8 +13,14 @@ _MEANING = {
     "items": "catalogue rows read at each position (the column `item` of items.parquet), sequence × position × mixture",
     "weights": "logits of the mixture at each position, whose softmax is the share of each row of `items`; without it "
     "a position reads a single item",
-    "queries": "label queries q, sequence × position × rank; what to recommend after a position is softmax(q · Bᵀ), "
-    "with B as described below",
+    "queries": "label queries q, reading a of sequence m in row a·M + m, × position × rank, two 4-bit numbers a byte "
+    "(low half first, 8 added), to be multiplied by `query_scales`; what to recommend after a position is "
+    "softmax(q · Bᵀ), with B as described below",
+    "query_scales": "one factor for every row of `queries`",
+    "orders": "the readings: the order in which each of them takes the positions of every sequence, the first their "
+    "own; without it there is only that one",
+    "projection": "directions P of the text features, rank × text width, packed like `queries`",
+    "projection_scales": "one factor for every row of `projection`",
 }
 
 
@@ -78,9 +84,8 @@ tensors = load_file("synthetic.safetensors")   # name → array
 
 ## From queries to recommendations
 
-B has one row an item: the leading principal components of the centred, unit-length text embeddings, each scaled to
-unit variance, as many as a query is long (`foster.synthetic.label_basis(public_features(embeddings), rank)`). The
-embeddings are those of the text encoder `{run.encoder}` over each item's text: title and further text columns of the
+B has one row an item: its centred, unit-length text embedding x times P, scaled to length √rank
+(`SyntheticSequences.basis(public_features(embeddings))`). The embeddings are those of the text encoder `{run.encoder}` over each item's text: title and further text columns of the
 catalogue, in its order. Those texts belong to the data's owner and are not in here beyond title and category, so B
 needs the original catalogue. The likeliest recommendations of every position are in `recommendations.parquet`, readable
 without any of this.

@@ -1,0 +1,27 @@
+"""Synthetic sets with random content, for tests of what is stored."""
+
+from __future__ import annotations
+
+import torch
+from cycle_world import N_ITEMS
+from torch import Generator
+
+from foster.synthetic import SyntheticSequences, reading_orders, rounded
+
+
+def planted_set(
+    rank: int = 8,
+    mixture: int = 1,
+    tied: bool = False,
+    readings: int = 1,
+    sequences: int = 3,
+    length: int = 5,
+    text_width: int = 16,
+    n_items: int = N_ITEMS,
+) -> SyntheticSequences:
+    draw = Generator().manual_seed(0)
+    items = torch.randint(n_items, (sequences, length, mixture), generator=draw)
+    weights = torch.randn(items.shape, generator=draw).half().float()
+    queries = rounded(torch.randn(readings * sequences, length, rank, generator=draw))
+    projection = rounded(torch.randn(rank, text_width, generator=draw))
+    return SyntheticSequences(items, weights, queries, reading_orders(readings, length, draw), projection, tied)

@@ -1,0 +1,65 @@
+"""The stochastic item subset against the whole catalogue."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from cycle_world import random_features
+from torch import Generator, Tensor
+
+from foster.distiller import View, divergence
+from foster.recommender import RecommenderConfig, build_recommender
+from foster.subset import ItemSubset, draw_subset, whole_catalogue
+
+CPU = torch.device("cpu")
+SHAPE = RecommenderConfig(width=8, layers=1, max_length=6, dropout=0.0)
+
+
+def test_corrected_softmax_on_a_subset_is_the_written_out_one() -> None:
+    z = torch.randn(40, generator=Generator().manual_seed(0))
+    u = draw_subset(40, torch.tensor([3, 9]), 10, Generator().manual_seed(1))
+    mass = {i: math.exp(float(z[i])) / (1.0 if i in (3, 9) else 8 / 38) for i in u.items.tolist()}
+    expected = [mass[i] / sum(mass.values()) for i in u.items.tolist()]
+    assert (z[u.items] - u.log_inclusion).softmax(-1).tolist() == pytest.approx(expected)
+
+
+def test_label_gradient_on_subsets_is_nearly_unbiased_over_many_draws() -> None:
+    """Labels spread over 60 items, U of 30: the mean of the corrected gradients points where the exact one does."""
+    draw = Generator().manual_seed(0)
+    features = random_features(60)
+    model, basis = build_recommender(16, SHAPE, draw), torch.randn(60, 8, generator=draw)
+    items = torch.randint(60, (2, 4, 1), generator=draw)
+    queries = (0.5 * torch.randn(2, 4, 8, generator=draw)).requires_grad_()
+
+    def gradient(u: ItemSubset) -> Tensor:
+        table = torch.cat([u.items, items.flatten()])  # inputs are read, not scored
+        rows = torch.arange(len(u.items), len(table)).view(items.shape)
+        view = View(u, features[table], rows, torch.ones(items.shape), basis[u.items])
+        loss = divergence(view.log_labels(queries), view.scores(model, torch.arange(2)))
+        return torch.autograd.grad(loss, queries)[0].flatten()
+
+    exact = gradient(whole_catalogue(60, CPU))
+    top = (queries @ basis.T).topk(3).indices
+    mean = torch.stack([gradient(draw_subset(60, top, 30, draw)) for _ in range(400)]).mean(0)
+    assert torch.cosine_similarity(mean, exact, dim=0) > 0.98
+    assert float((mean - exact).norm() / exact.norm()) < 0.25
+
+
+@pytest.mark.parametrize("size", [1, 5, 24, 100])
+def test_subset_size_is_respected_for_every_seed(size: int) -> None:
+    for seed in range(20):
+        needed = torch.randint(50, (6,), generator=Generator().manual_seed(seed))
+        u = draw_subset(50, needed, size, Generator().manual_seed(seed))
+        assert len(u.items) == min(50, max(size, len(needed.unique())))
+        assert bool(torch.isin(needed, u.items).all())
+        assert float(u.log_inclusion.max()) <= 0
+
+
+def test_every_item_that_is_not_needed_is_drawn_equally_often() -> None:
+    draw, counts = Generator().manual_seed(0), torch.zeros(20)
+    for _ in range(3000):
+        counts[draw_subset(20, torch.tensor([0, 1]), 8, draw).items] += 1
+    assert counts[:2].tolist() == [3000, 3000]
+    assert float((counts[2:] / 3000 - 6 / 18).abs().max()) < 0.05
