@@ -12,13 +12,13 @@ from foster.exporters.soft import header
 from foster.verdict import METRIC, NAMES, of_full, split_of
 
 _FOSTER = (
-    "A recommender was trained on the whole log, and its states on the way from the first to the best were kept as "
-    "anchors.",
-    "A few synthetic sequences were laid out: at each position stands an item to read and a distribution over the "
-    "whole catalogue, which says what to recommend next.",
-    "In every step one model followed the real log and another the synthetic sequences, over a random part of the "
-    "catalogue where it is large, and the sequences were moved so that learning from them comes closer to learning "
-    "from the log; from time to time both models were set back.",
+    "A recommender, the teacher, was trained on the whole log.",
+    "A few synthetic sequences were laid out as the teacher would continue them; the same sequences are read in "
+    "several orders, and after every position of every reading stands a distribution over the whole catalogue, which "
+    "says what to recommend next.",
+    "In every step a student on its way through the sequences was taken as the anchor; from there one copy followed "
+    "the sequences alone and another the real log as well, over a random part of the catalogue where it is large, and "
+    "the distributions were moved by the difference of what the two predict.",
     "One more term, weighed by γ, asks items of similar meaning to appear together.",
 )
 _JUDGED = (
