@@ -20,7 +20,7 @@ from foster.encoder import TextEncoder, embeddings_file
 from foster.formats import load_dataset
 from foster.recommend import model_file, save_model
 from foster.recommender import RecommenderConfig, SequentialRecommender
-from foster.students import train_student
+from foster.students import every_step, train_student
 from foster.synthetic import hard_batch
 from foster.training import Recipe
 
@@ -37,7 +37,7 @@ def students() -> dict[str, SequentialRecommender]:
     few = rows[:24:2]
     taught = {"full": rows, "soft": few, "hard": few[:6], "random": few.flip(1), "untrained": None}
     return {
-        name: train_student(None if batch is None else hard_batch(batch), features, SHAPE, RECIPE, seed)
+        name: train_student(None if batch is None else every_step(hard_batch(batch)), features, SHAPE, RECIPE, seed)
         for seed, (name, batch) in enumerate(taught.items())
     }
 
