@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from cycle_world import cycle_folder
 
 import foster.pipeline
+from foster.distiller import DistillConfig
 from foster.errors import UserError
 from foster.formats import load_dataset
 from foster.pipeline import choose_device, execute
@@ -52,6 +54,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunSpec:
     monkeypatch.setattr(foster.pipeline, "load_dataset", with_embeddings)
     monkeypatch.setattr(foster.pipeline, "SOFT_RECIPE", Recipe(steps=15))
     monkeypatch.setattr(foster.pipeline, "HARD_RECIPE", Recipe(steps=15))
+    fewer = partial(DistillConfig, student_steps=2, paths=2, real_batch=16)
+    monkeypatch.setattr(foster.pipeline, "DistillConfig", fewer)
     return RunSpec(data=str(folder), sequences=4, length=5, steps=100, students=2, report_test=True, device="cpu")
 
 
