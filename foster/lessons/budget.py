@@ -1,4 +1,4 @@
-"""Lesson 2: M sequences instead of the log. Condensed ones beside as many real ones; broken by throwing the labels away.
+"""Lesson 2: M sequences instead of the log. Condensed ones beside as many real ones; broken by losing the labels.
 
 Everything is Recall@3 of fresh students on readers that nobody has seen.
 """

@@ -1,4 +1,4 @@
-"""Lesson 5: the regulariser. Books with similar texts should stand together in the synthetic sequences; broken by γ = 0.
+"""Lesson 5: the regulariser. Books of similar texts should stand together in the synthetic set; broken by γ = 0.
 
 V = 24 books, M = SEQUENCES. w is what the texts say, c what the distilled labels make of it (METHOD §2, form A).
 """
