@@ -20,7 +20,7 @@ from foster.lessons.world import BOOKS, features, toy_world
 from foster.recommender import SequentialRecommender
 from foster.students import Draw, derived_seed, every_step, train_student
 from foster.synthetic import SyntheticSequences, drawn_rows, hard_batch, reading_orders
-from foster.training import Recipe, Trainer, train
+from foster.training import Recipe, Trainer
 
 LENGTH, READINGS, RANK = 8, 4, 8
 STUDENT = Recipe(steps=80, learning_rate=2e-2, dropout=0.0, warmup=5, batch_size=8)
@@ -82,8 +82,7 @@ def _student(seed: int, draw: Draw | None, each: int, warm: bool) -> SequentialR
         return train_student(draw, features(), CONFIG, STUDENT, own)
     model, generator = copy.deepcopy(toy_expert(seed).last).requires_grad_(), Generator().manual_seed(own)
     if draw is not None:
-        for _ in train(
-            Trainer(model, features(), STUDENT, Generator()), (draw(generator) for _ in range(STUDENT.steps))
-        ):
-            pass
+        trainer = Trainer(model, features(), STUDENT, Generator())
+        for _ in range(STUDENT.steps):
+            trainer.step(draw(generator))
     return model

@@ -19,20 +19,7 @@ from foster.evaluate import Scorer
 from foster.interactions import Interactions
 
 SHELVES = ("Space", "Magic", "Love", "Crime")
-THEMES = [
-    "space",
-    "survival",
-    "aliens",
-    "magic",
-    "quest",
-    "school",
-    "love",
-    "manor",
-    "family",
-    "murder",
-    "clue",
-    "revenge",
-]
+THEMES = "space survival aliens magic quest school love manor family murder clue revenge".split()
 # title, shelf, theme words, fame (how often a reader without a plan picks it)
 BOOKS: tuple[tuple[str, str, str, int], ...] = (
     ("Dune", "Space", "space survival family", 10),

@@ -56,12 +56,21 @@ def pick(name: str, options: Sequence[T], default: T) -> T:
 
 
 def segments(
-    name: str, label: str, options: Sequence[T], default: T, format_func: Callable[[T], str] = str, **looks: Any
+    name: str,
+    label: str,
+    options: Sequence[T],
+    default: T,
+    format_func: Callable[[T], str] = str,
+    clears: Iterable[str] = (),
+    **looks: Any,
 ) -> T:
-    """One of a few options side by side; their labels are markdown, so only our own words may be options."""
+    """One of a few options side by side; their labels are markdown, so only our own words may be options.
+
+    clears: names that leave the URL when the choice changes.
+    """
     value = pick(name, options, default)
     st.segmented_control(
-        label, options, format_func=format_func, required=True, **_controlled(name, value, default), **looks
+        label, options, format_func=format_func, required=True, **_controlled(name, value, default, clears), **looks
     )
     return value
 

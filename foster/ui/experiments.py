@@ -220,7 +220,9 @@ def subsets(size: int, broken: str) -> Shown:
 def answer_subsets() -> Answer:
     bias, reference = _drawn(8, True, False).bias, _drawn(8, True, True).bias
     right = 1 if abs(bias) < 2 * abs(reference) else 0 if bias < 0 else 2
-    return Answer(right, f"With 8 of 24 books the estimate is off by {bias:+.2f} nats, {reference:+.2f} when corrected.")
+    return Answer(
+        right, f"With 8 of 24 books the estimate is off by {bias:+.2f} nats, {reference:+.2f} when corrected."
+    )
 
 
 def first_order(inner: int, broken: str) -> Shown:

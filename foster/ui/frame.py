@@ -20,6 +20,7 @@ PAGES = {
     "Compare": "pages/compare.py",
     "Recommend": "pages/recommend.py",
     "Runs": "pages/runs.py",
+    "Learn": "pages/learn.py",
 }
 SHOWN_RUNS = 200  # the newest; older ones open by their address
 

@@ -100,7 +100,11 @@ def estimates(exact: float, whole: np.ndarray, broken: np.ndarray | None) -> Cha
 
 
 def gradients(
-    memory: Mapping[int, tuple[int, int]], inner: int, agreement: Mapping[int, float], noisy: Mapping[int, float], at: int
+    memory: Mapping[int, tuple[int, int]],
+    inner: int,
+    agreement: Mapping[int, float],
+    noisy: Mapping[int, float],
+    at: int,
 ) -> Chart:
     """Left: bytes kept by inner steps, (first-order, exact). Right: cosine with the exact gradient by steps since the
     reset, and the same under dropout of its own (empty: not shown); `at` is where the loop stands."""
@@ -109,13 +113,17 @@ def gradients(
         values = [each[which] / 1e6 for each in memory.values()]
         figure.add_trace(_line(name, list(memory), values, kind, dash), row=1, col=1)
     figure.add_vline(x=inner, line={"color": palette.GREY, "width": 1, "dash": "dash"}, row=1, col=1)
-    figure.add_trace(_line("first-order", list(agreement), list(agreement.values()), WHOLE, "solid", False), row=1, col=2)
+    figure.add_trace(
+        _line("first-order", list(agreement), list(agreement.values()), WHOLE, "solid", False), row=1, col=2
+    )
     if noisy:
         figure.add_trace(_line("each its own dropout", list(noisy), list(noisy.values()), BROKEN, "dash"), row=1, col=2)
     here = (noisy or agreement)[at]
     ring = {"symbol": "circle-open", "size": 20, "color": palette.VERMILION if at or noisy else palette.BLUE}
     figure.add_trace(
-        go.Scatter(x=[at], y=[here], mode="markers", marker={**ring, "line_width": 3}, showlegend=False, hoverinfo="skip"),
+        go.Scatter(
+            x=[at], y=[here], mode="markers", marker={**ring, "line_width": 3}, showlegend=False, hoverinfo="skip"
+        ),
         row=1,
         col=2,
     )
@@ -133,9 +141,7 @@ def gradients(
     )
 
 
-def _line(
-    name: str, x: Sequence[float], y: Sequence[float], kind: Kind, dash: str, legend: bool = True
-) -> go.Scatter:
+def _line(name: str, x: Sequence[float], y: Sequence[float], kind: Kind, dash: str, legend: bool = True) -> go.Scatter:
     return go.Scatter(
         x=x,
         y=y,
@@ -165,12 +171,19 @@ def together(titles: Sequence[str], panels: Sequence[tuple[str, np.ndarray]]) ->
             xgap=1,
             ygap=1,
             showscale=column == len(panels),
-            colorbar={"title": "× chance", "thickness": 10, "tickvals": [0, 1, 2, 4], "ticktext": ["0", "1", "2", "≥ 4"]},
+            colorbar={
+                "title": "× chance",
+                "thickness": 10,
+                "tickvals": [0, 1, 2, 4],
+                "ticktext": ["0", "1", "2", "≥ 4"],
+            },
             hovertemplate="%{y} with %{x}: %{z:.1f} × chance<extra>" + name + "</extra>",
         )
         figure.add_trace(heat, row=1, col=column)
     figure.update_layout(height=360, margin={**MARGIN, "t": 40})
     figure.update_xaxes(showticklabels=False, showgrid=False)
     figure.update_yaxes(showticklabels=False, autorange="reversed", showgrid=False)
-    strongest = ", ".join(f"{name} at most {matrix.max() * (len(matrix) - 1):.1f} times chance" for name, matrix in panels)
+    strongest = ", ".join(
+        f"{name} at most {matrix.max() * (len(matrix) - 1):.1f} times chance" for name, matrix in panels
+    )
     return Chart(figure, f"How often each of {len(titles)} books stands with each other one: {strongest}.")
