@@ -2,5 +2,5 @@
 
 from foster.ui import frame, learn
 
-frame.frame("Learn")
+frame("Learn")
 learn.lessons()

@@ -7,6 +7,7 @@ book depends on the last one alone, by `odds`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -19,7 +20,8 @@ from foster.evaluate import Scorer
 from foster.interactions import Interactions
 
 SHELVES = ("Space", "Magic", "Love", "Crime")
-THEMES = "space survival aliens magic quest school love manor family murder clue revenge".split()
+THEMES = ("space", "survival", "aliens", "magic", "quest", "school")
+THEMES += ("love", "manor", "family", "murder", "clue", "revenge")
 # title, shelf, theme words, fame (how often a reader without a plan picks it)
 BOOKS: tuple[tuple[str, str, str, int], ...] = (
     ("Dune", "Space", "space survival family", 10),
@@ -125,7 +127,7 @@ def toy_world(seed: int) -> ToyWorld:
     return ToyWorld(log, _read(FRESH_READERS, 1_000_003 + seed))
 
 
-def truth_scorer(histories: list[np.ndarray]) -> np.ndarray:
+def truth_scorer(histories: Sequence[np.ndarray]) -> np.ndarray:
     """The best possible recommender: the odds themselves."""
     return odds()[[int(past[-1]) for past in histories]].astype(np.float32)
 

@@ -294,8 +294,9 @@ def answer_regularising() -> Answer:
     off, strong = _together(0.0), _together(10.0)
     change = float(strong.students.mean() - off.students.mean())
     right = 0 if change > 0.03 else 2 if change < -0.03 else 1
-    return Answer(right, f"Recall@3 goes from {mean(off.students)} at γ = 0 to {mean(strong.students)} at γ = 10, while "
-                  f"co-occurrence with similar books goes from {words.share(off.near)} to {words.share(strong.near)}.")  # fmt: skip
+    near = f"{words.share(off.near)} to {words.share(strong.near)}"
+    why = f"Recall@3 goes from {mean(off.students)} at γ = 0 to {mean(strong.students)} at γ = 10,"
+    return Answer(right, f"{why} while co-occurrence with similar books goes from {near}.")
 
 
 def judging(number: int, broken: str) -> Shown:
@@ -312,7 +313,7 @@ def judging(number: int, broken: str) -> Shown:
     )
     if broken == "warm":
         say = (
-            f"Students that start as the full-data model reach {words.score(here.nothing.mean())} before they have seen "
+            f"Students that start as the full-data model reach {words.score(here.nothing.mean())} before they saw "
             f"a single synthetic book. Such a number says nothing about the set."
         )
     else:

@@ -51,12 +51,12 @@ def next_books(titles: Sequence[str], truth: np.ndarray, whole: np.ndarray, brok
     return Chart(figure, f"The likeliest next books: {said}.")
 
 
-def _points(name: str, x: Sequence[float], y: Sequence[str], kind: Kind, size: int) -> go.Scatter:
+def _points(name: str, x: Sequence[float] | np.ndarray, y: Sequence[str], kind: Kind, size: int) -> go.Scatter:
     marker = {"color": kind.colour, "symbol": kind.symbol, "size": size, "opacity": 0.9}
     return go.Scatter(x=x, y=y, name=name, mode="markers", marker=marker, hovertemplate="%{y}: %{x:.3f}")
 
 
-def students(rows: Sequence[tuple[str, Sequence[float], Kind]], lines: Mapping[str, float]) -> Chart:
+def students(rows: Sequence[tuple[str, np.ndarray, Kind]], lines: Mapping[str, float]) -> Chart:
     """Recall@3 of every student as a point, a row for each kind; vertical lines for what needs no student."""
     figure, said = go.Figure(), []
     for name, values, kind in rows[::-1]:
@@ -132,11 +132,11 @@ def gradients(
     figure.update_xaxes(title_text="steps since the reset", row=1, col=2)
     figure.update_yaxes(rangemode="tozero", row=1, col=1)
     figure.update_yaxes(range=[-0.1, 1.08], row=1, col=2)
-    first, exact = memory[inner]
+    first, exact = (words.size(each) for each in memory[inner])
     by_reset = ", ".join(f"{value:.2f} after {steps} steps" for steps, value in agreement.items())
     return Chart(
         figure,
-        f"At {inner} inner steps the first-order gradient keeps {words.size(first)}, the exact one {words.size(exact)}. "
+        f"At {inner} inner steps the first-order gradient keeps {first}, the exact one {exact}. "
         f"Their cosine by steps since the reset: {by_reset}; where the loop stands now it is {here:.2f}.",
     )
 

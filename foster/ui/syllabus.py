@@ -17,7 +17,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Lesson:
-    """short: its name in the row of steps; story: paragraphs; formula: LaTeX; code: (symbol, name in the code, meaning);
+    """short: its name in the row of steps; story: paragraphs; formula: LaTeX; code: symbol, name in the code, meaning;
     dial: label, options and default; switches: value and label, the first breaks nothing; read: (text, address)."""
 
     short: str
@@ -40,8 +40,8 @@ LESSONS: tuple[Lesson, ...] = (
         "Recommend",
         "A recommender reads texts and guesses what comes next",
         (
-            "The world of these lessons has 24 books and 400 readers of 10 books each. Readers stay on a shelf or go on "
-            "to the next one: Space, Magic, Love, Crime. We made the rule, so we know the truth.",
+            "The world of these lessons has 24 books and 400 readers of 10 books each. Readers stay on a shelf or go "
+            "on to the next one: Space, Magic, Love, Crime. We made the rule, so we know the truth.",
             "The model never sees a book's number. It reads the text, places the book among the others, and after each "
             "book bets on the next. So it can bet on a book that it has never met.",
         ),
@@ -86,8 +86,8 @@ LESSONS: tuple[Lesson, ...] = (
         ("Sequences", (1, 2, 4, 8, 20), 4),
         (WHOLE, ("labels", "Labels lost")),
         Question(
-            "Keep the books of the distilled sequences and drop the soft labels, so that they are plain lists. How much "
-            "of what they teach is left?",
+            "Keep the books of the distilled sequences and drop the soft labels, so that they are plain lists. How "
+            "much of what they teach is left?",
             ("Nearly all", "About three quarters", "Less than 60 %"),
             (4, "labels"),
         ),
@@ -130,8 +130,8 @@ LESSONS: tuple[Lesson, ...] = (
             "How should a label change so that a student trained on it errs less on real data? The exact answer "
             "differentiates through the student's whole training: memory grows with every inner step.",
             "The shortcut: two twins set out from one anchor. ω learns from the synthetic data alone, θ from the real "
-            "data too. Where they disagree is what the real data would change. Then both are reset, so that they differ "
-            "by nothing else.",
+            "data too. Where they disagree is what the real data would change. Then both are reset, so that they "
+            "differ by nothing else.",
         ),
         r"\nabla_S \approx \nabla_S L_S(\theta) - \nabla_S L_S(\omega), \qquad "
         r"\theta, \omega \leftarrow \text{anchor, every step}",
@@ -157,8 +157,8 @@ LESSONS: tuple[Lesson, ...] = (
         "Regulariser",
         "Component three: what is alike should stand together",
         (
-            "Words of like meaning keep like company, and so do books. The regulariser asks the synthetic sequences for "
-            "that: two books with similar texts should occur together more often than chance.",
+            "Words of like meaning keep like company, and so do books. The regulariser asks the synthetic sequences "
+            "for that: two books with similar texts should occur together more often than chance.",
             "Each square below is a pair of books, in the order of the shelves. On the left is what the texts say; "
             "beside it, what the distilled labels do. γ says how hard they are pushed, measured against the data's own "
             "push; foster's default is 0.1.",
@@ -185,11 +185,11 @@ LESSONS: tuple[Lesson, ...] = (
         "Judge",
         "Judging honestly: fresh students, both forms, every byte",
         (
-            "A good-looking model proves nothing about the data it was warmed up with. So the set is stored, read back, "
-            "and shown to students that have seen nothing else.",
-            "Both forms are judged: soft, with distributions, and hard, plain lists that any trainer can use. And bytes "
-            "are counted: a soft set larger than the compressed log would be no distillation. In this toy the hard form "
-            "is 32 books: that is honest, too.",
+            "A good-looking model proves nothing about the data it was warmed up with. So the set is stored, read "
+            "back, and shown to students that have seen nothing else.",
+            "Both forms are judged: soft, with distributions, and hard, plain lists that any trainer can use. And "
+            "bytes are counted: a soft set larger than the compressed log would be no distillation. In this toy the "
+            "hard form is 32 books: that is honest, too.",
         ),
         r"\frac{\mathrm{Recall}(\text{student of } S)}{\mathrm{Recall}(\text{everything})} \quad \text{counts only if} "
         r"\quad \mathrm{bytes}(S_{\mathrm{soft}}) \le \mathrm{bytes}(\log)",
