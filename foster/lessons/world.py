@@ -20,7 +20,7 @@ from foster.evaluate import Scorer
 from foster.interactions import Interactions
 
 SHELVES = ("Space", "Magic", "Love", "Crime")
-THEMES = ("space", "survival", "aliens", "magic", "quest", "school")
+THEMES: tuple[str, ...] = ("space", "survival", "aliens", "magic", "quest", "school")
 THEMES += ("love", "manor", "family", "murder", "clue", "revenge")
 # title, shelf, theme words, fame (how often a reader without a plan picks it)
 BOOKS: tuple[tuple[str, str, str, int], ...] = (

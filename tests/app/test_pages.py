@@ -80,7 +80,7 @@ def test_an_empty_store_offers_the_way_on(page: str, store: Path, visit: Open) -
     app = visit(page)
     said = "Nothing is running" if page == "pages/distil.py" else "No run yet"
     assert said in shown(app)
-    assert {"Start", "Distil", "Sequences", "Map"} <= set(links(app))
+    assert {"Start", "Distil", "Sequences", "Map", "Learn"} <= set(links(app))
     assert not store.exists(), "looking writes nothing"
 
 

@@ -19,7 +19,8 @@ from foster.runs import RunState, RunStore
 pytestmark = pytest.mark.browser
 
 PAGES = {"": "A whole interaction log", "data": "What is in the log", "distil": "Condense a log",
-         "sequences": "What the sequences say", "map": "Where the items stand", "runs": "What is kept"}  # fmt: skip
+         "sequences": "What the sequences say", "map": "Where the items stand", "runs": "What is kept",
+         "learn": "How it works"}  # fmt: skip
 STEPS = 40
 SAMPLE = bundled_path("sample_data")
 
