@@ -2,5 +2,5 @@
 
 from foster.ui import frame, learn
 
-frame("Learn")
+frame("Learn", picks=False)
 learn.lessons()

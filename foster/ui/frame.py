@@ -25,8 +25,8 @@ PAGES = {
 SHOWN_RUNS = 200  # the newest; older ones open by their address
 
 
-def frame(title: str, prefer: Prefer = Prefer.FINISHED) -> Selection:
-    """Every page calls this first and shows the run that comes back."""
+def frame(title: str, prefer: Prefer = Prefer.FINISHED, picks: bool = True) -> Selection:
+    """Every page calls this first and shows the run that comes back. picks: whether the page is about a run."""
     st.set_page_config(page_title=f"{title} · foster", page_icon=str(HERE / "mark.svg"), layout="wide")
     st.html(HERE / "style.css")
     selection = select(PAGES[title], prefer)
@@ -36,7 +36,7 @@ def frame(title: str, prefer: Prefer = Prefer.FINISHED) -> Selection:
             for name, page in PAGES.items():
                 st.page_link(page, label=name, query_params=address.carried())
         st.space("stretch")
-        if selection.runs:
+        if selection.runs and picks:
             _run_picker(selection)
     return selection
 
@@ -60,7 +60,7 @@ def _run_picker(selection: Selection) -> None:
         clears=("step", "sequence", "page"),
         label_visibility="collapsed",
         placeholder="Choose a run",
-        width=340,
+        width=260,
     )
 
 

@@ -20,13 +20,25 @@ PROJECTED = 17  # pixels of a chart's text in front of a class
 def lessons() -> None:
     """The lesson that the address asks for, else the first."""
     presenting = address.asked("present") == "1"
+    if presenting:
+        show(tag("span", class_="presenting", hidden="hidden"), width="content")
+    else:
+        heading("How it works", "Six steps, each computed here and now in a world of 24 books. Predict, then break it.")
+    asked = address.asked("lesson")
+    if asked is not None and asked not in map(str, NUMBERS):
+        note(
+            "There is no such step", f"The address asks for {asked[:60]!r}; there are steps 1 to 6. This is the first."
+        )
     with st.container(key="lesson-head", horizontal=True, vertical_alignment="center", gap="medium"):
-        if presenting:
-            show(tag("span", class_="presenting", hidden="hidden"), width="content")
-        else:
-            heading(
-                "How it works", "Six steps, each computed here and now in a world of 24 books. Predict, then break it."
-            )
+        number = address.segments(
+            "lesson",
+            "Step",
+            NUMBERS,
+            1,
+            format_func=lambda each: f"{each} · {LESSONS[each - 1].short}",
+            clears=OF_ONE_LESSON,
+            label_visibility="collapsed",
+        )
         st.space("stretch")
         st.button(
             "Leave" if presenting else "Present",
@@ -35,20 +47,6 @@ def lessons() -> None:
             on_click=address.put,
             kwargs={"present": None if presenting else "1"},
         )
-    asked = address.asked("lesson")
-    if asked is not None and asked not in map(str, NUMBERS):
-        note(
-            "There is no such step", f"The address asks for {asked[:60]!r}; there are steps 1 to 6. This is the first."
-        )
-    number = address.segments(
-        "lesson",
-        "Step",
-        NUMBERS,
-        1,
-        format_func=lambda each: f"{each} · {LESSONS[each - 1].short}",
-        clears=OF_ONE_LESSON,
-        label_visibility="collapsed",
-    )
     lesson = LESSONS[number - 1]
     story, bench = st.columns([5, 7], gap="large")
     with story:
@@ -77,7 +75,7 @@ def _experiment(number: int, lesson: Lesson, presenting: bool) -> None:
     label, options, default = lesson.dial
     switches = dict(lesson.switches)
     with st.container(key="lesson-bench", gap="small"):
-        with st.container(horizontal=True, gap="large"):
+        with st.container(key="lesson-controls", horizontal=True, gap="large"):
             dial = address.pick("dial", options, default)  # type: ignore[type-var]
             address.segments("dial", label, options, default)  # type: ignore[type-var]
             broken = address.segments(
@@ -127,11 +125,17 @@ def _reveal(number: int) -> None:
 
 def _code(lesson: Lesson) -> Markup:
     rows = [
-        tag("tr", tag("th", symbol, scope="row"), tag("td", tag("code", name)), tag("td", meaning))
+        tag("tr", tag("th", *_symbol(symbol), scope="row"), tag("td", tag("code", name)), tag("td", meaning))
         for symbol, name, meaning in lesson.code
     ]
     return tag("div", tag("table", tag("tbody", *rows), class_="settings names"), class_="scroll", tabindex="0",
                role="region", aria_label="Names in the code")  # fmt: skip
+
+
+def _symbol(written: str) -> list[Markup | str]:
+    """`L_D` with its index below the line."""
+    base, _, index = written.partition("_")
+    return [base, tag("sub", index)] if index else [base]
 
 
 def _references(lesson: Lesson) -> Markup:

@@ -155,35 +155,30 @@ def _line(name: str, x: Sequence[float], y: Sequence[float], kind: Kind, dash: s
 
 
 def together(titles: Sequence[str], panels: Sequence[tuple[str, np.ndarray]]) -> Chart:
-    """Matrices [V, V] side by side, a row a book, each shown as a multiple of chance."""
+    """Matrices of rows that sum to 1 [V, V] side by side, each entry as a multiple of its column's mean: what is left
+    when popularity is taken out."""
     figure = make_subplots(
-        cols=len(panels), horizontal_spacing=0.05, subplot_titles=[name for name, _ in panels], shared_yaxes=True
+        cols=len(panels), horizontal_spacing=0.04, subplot_titles=[name for name, _ in panels], shared_yaxes=True
     )
-    scale = [[0, "#F4F1EA"], [0.2, "#BFD9EA"], [0.5, "#4F9DCB"], [1, "#00406B"]]
+    scale = [[0, "#F7F3EA"], [0.5, "#A9CCE3"], [0.75, "#3D8BBF"], [1, "#00365E"]]
+    said = []
     for column, (name, matrix) in enumerate(panels, start=1):
+        lift = matrix / matrix.mean(0)
         heat = go.Heatmap(
-            z=matrix * (len(matrix) - 1),
+            z=lift,
             x=list(titles),
             y=list(titles),
             zmin=0,
-            zmax=4,
+            zmax=2,
             colorscale=scale,
-            xgap=1,
-            ygap=1,
             showscale=column == len(panels),
-            colorbar={
-                "title": "× chance",
-                "thickness": 10,
-                "tickvals": [0, 1, 2, 4],
-                "ticktext": ["0", "1", "2", "≥ 4"],
-            },
-            hovertemplate="%{y} with %{x}: %{z:.1f} × chance<extra>" + name + "</extra>",
+            colorbar={"title": "×", "thickness": 10, "tickvals": [0, 1, 2], "ticktext": ["0", "1", "≥ 2"]},
+            hovertemplate="%{y} with %{x}: × %{z:.2f}<extra>" + name + "</extra>",
         )
         figure.add_trace(heat, row=1, col=column)
-    figure.update_layout(height=360, margin={**MARGIN, "t": 40})
-    figure.update_xaxes(showticklabels=False, showgrid=False)
-    figure.update_yaxes(showticklabels=False, autorange="reversed", showgrid=False)
-    strongest = ", ".join(
-        f"{name} at most {matrix.max() * (len(matrix) - 1):.1f} times chance" for name, matrix in panels
-    )
-    return Chart(figure, f"How often each of {len(titles)} books stands with each other one: {strongest}.")
+        often = float((np.abs(lift - 1) > 0.25).mean())
+        said.append(f"{name}, {words.share(often)} of pairs differ from popularity by a quarter or more")
+    figure.update_layout(height=360 if len(panels) < 3 else 290, margin={**MARGIN, "t": 40})
+    figure.update_xaxes(showticklabels=False, showgrid=False, ticks="")
+    figure.update_yaxes(showticklabels=False, autorange="reversed", showgrid=False, ticks="")
+    return Chart(figure, f"Pairs of {len(titles)} books as multiples of what popularity gives: {'; '.join(said)}.")

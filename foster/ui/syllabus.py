@@ -45,7 +45,8 @@ LESSONS: tuple[Lesson, ...] = (
             "The model never sees a book's number. It reads the text, places the book among the others, and after each "
             "book bets on the next. So it can bet on a book that it has never met.",
         ),
-        r"e_i = \mathrm{norm}(W f_i), \qquad p(i \mid \text{past}) = \mathrm{softmax}_i\,(h \cdot e_i / \tau)",
+        r"\begin{array}{l} e_i = \mathrm{norm}(W f_i) \\[6pt]"
+        r"p(i \mid \text{past}) = \mathrm{softmax}_i\,(h \cdot e_i / \tau) \end{array}",
         (
             ("f_i", "features", "frozen text features"),
             ("W", "SequentialRecommender.projection", "learned, one for all items"),
@@ -75,7 +76,8 @@ LESSONS: tuple[Lesson, ...] = (
             "likely each of the others is: a soft label, learned so that a fresh student ends where the log would have "
             "led it.",
         ),
-        r"\min_S \; L_D\big(\theta(S)\big), \qquad \theta(S) = \text{a fresh student trained on } S \text{ alone}",
+        r"\begin{array}{l} \min_S \; L_D\big(\theta(S)\big) \\[6pt]"
+        r"\theta(S) = \text{a fresh student of } S \text{ alone} \end{array}",
         (
             ("S", "SyntheticSequences", "what is learned and stored"),
             ("P[m, l]", "SyntheticSequences.labels", "what may come next"),
@@ -104,7 +106,8 @@ LESSONS: tuple[Lesson, ...] = (
             "So each step draws a random subset U. Items that the step cannot do without are always in; the others are "
             "drawn, and each drawn one stands for those left out. Below, 300 subsets estimate the same loss.",
         ),
-        r"p_U(i) = \mathrm{softmax}_{i \in U}\,(z_i - \log \pi_i), \qquad \pi_i = \Pr(i \in U)",
+        r"\begin{array}{l} p_U(i) = \mathrm{softmax}_{i \in U}\,(z_i - \log \pi_i) \\[6pt]"
+        r"\pi_i = \Pr(i \in U) \end{array}",
         (
             ("U", "draw_subset", "fresh every step"),
             ("|U|", "DistillConfig.subset", "1,024 on large catalogues"),
@@ -133,8 +136,10 @@ LESSONS: tuple[Lesson, ...] = (
             "data too. Where they disagree is what the real data would change. Then both are reset, so that they "
             "differ by nothing else.",
         ),
-        r"\nabla_S \approx \nabla_S L_S(\theta) - \nabla_S L_S(\omega), \qquad "
-        r"\theta, \omega \leftarrow \text{anchor, every step}",
+        r"\begin{array}{l} \theta, \omega \leftarrow \text{one anchor, then } K \text{ times:} \\[6pt]"
+        r"\omega \leftarrow \omega - \alpha \nabla L_S(\omega) \\[3pt]"
+        r"\theta \leftarrow \theta - \alpha \nabla [L_S(\theta) + c\,L_D(\theta)] \\[6pt]"
+        r"S \leftarrow S - s\,[\nabla_S L_S(\theta) - \nabla_S L_S(\omega)] \end{array}",
         (
             ("ω", "Distiller.paths", "a student on its way"),
             ("θ ← ω", "duplicate", "the anchored reset"),
@@ -160,11 +165,11 @@ LESSONS: tuple[Lesson, ...] = (
             "Words of like meaning keep like company, and so do books. The regulariser asks the synthetic sequences "
             "for that: two books with similar texts should occur together more often than chance.",
             "Each square below is a pair of books, in the order of the shelves. On the left is what the texts say; "
-            "beside it, what the distilled labels do. γ says how hard they are pushed, measured against the data's own "
-            "push; foster's default is 0.1.",
+            "beside it, what the distilled labels do, each as a multiple of what the book's popularity alone would "
+            "give. γ says how hard they are pushed, measured against the data's own push; foster's default is 0.1.",
         ),
-        r"L_{\mathrm{reg}} = \frac{1}{V} \sum_i \mathrm{KL}\big(w_i \,\|\, c(\cdot \mid i)\big), \qquad "
-        r"w_{ij} = \mathrm{softmax}_{j \ne i}(\cos(\bar e_i, \bar e_j) / \tau_w)",
+        r"\begin{array}{l} L_{\mathrm{reg}} = \frac{1}{V} \sum_i \mathrm{KL}\big(w_i \,\|\, c(\cdot \mid i)\big) \\[6pt]"
+        r"w_{ij} = \mathrm{softmax}_{j \ne i}(\cos(\bar e_i, \bar e_j) / \tau_w) \end{array}",
         (
             ("w", "semantic_similarity", "from public texts alone"),
             ("C", "soft_cooccurrence", "of the labels"),
@@ -191,8 +196,8 @@ LESSONS: tuple[Lesson, ...] = (
             "bytes are counted: a soft set larger than the compressed log would be no distillation. In this toy the "
             "hard form is 32 books: that is honest, too.",
         ),
-        r"\frac{\mathrm{Recall}(\text{student of } S)}{\mathrm{Recall}(\text{everything})} \quad \text{counts only if} "
-        r"\quad \mathrm{bytes}(S_{\mathrm{soft}}) \le \mathrm{bytes}(\log)",
+        r"\begin{array}{l} \text{worth} = \dfrac{\mathrm{Recall}(\text{student of } S)}{\mathrm{Recall}(\text{everything})}"
+        r"\\[12pt] \text{if } \mathrm{bytes}(S_{\mathrm{soft}}) \le \mathrm{bytes}(\log) \end{array}",
         (
             ("S", "SyntheticSequences.load", "read back from disk"),
             ("soft", "drawn_rows", "rows with distributions"),
