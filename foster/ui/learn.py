@@ -57,7 +57,7 @@ def lessons() -> None:
         _experiment(number, lesson, presenting)
     st.space("small")
     formula, names = st.columns([5, 7], gap="large")
-    with formula:
+    with formula, st.container(key="lesson-formula"):
         show(tag("h3", "In a formula"))
         st.latex(lesson.formula)
     with names:

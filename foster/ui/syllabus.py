@@ -168,7 +168,8 @@ LESSONS: tuple[Lesson, ...] = (
             "beside it, what the distilled labels do, each as a multiple of what the book's popularity alone would "
             "give. γ says how hard they are pushed, measured against the data's own push; foster's default is 0.1.",
         ),
-        r"\begin{array}{l} L_{\mathrm{reg}} = \frac{1}{V} \sum_i \mathrm{KL}\big(w_i \,\|\, c(\cdot \mid i)\big) \\[6pt]"
+        r"\begin{array}{l} "
+        r"L_{\mathrm{reg}} = \frac{1}{V} \sum_i \mathrm{KL}\big(w_i \,\|\, c(\cdot \mid i)\big) \\[6pt]"
         r"w_{ij} = \mathrm{softmax}_{j \ne i}(\cos(\bar e_i, \bar e_j) / \tau_w) \end{array}",
         (
             ("w", "semantic_similarity", "from public texts alone"),
@@ -196,7 +197,8 @@ LESSONS: tuple[Lesson, ...] = (
             "bytes are counted: a soft set larger than the compressed log would be no distillation. In this toy the "
             "hard form is 32 books: that is honest, too.",
         ),
-        r"\begin{array}{l} \text{worth} = \dfrac{\mathrm{Recall}(\text{student of } S)}{\mathrm{Recall}(\text{everything})}"
+        r"\begin{array}{l} \text{worth} = "
+        r"\dfrac{\mathrm{Recall}(\text{student of } S)}{\mathrm{Recall}(\text{everything})}"
         r"\\[12pt] \text{if } \mathrm{bytes}(S_{\mathrm{soft}}) \le \mathrm{bytes}(\log) \end{array}",
         (
             ("S", "SyntheticSequences.load", "read back from disk"),
