@@ -121,18 +121,18 @@ def recommending(title: str, broken: str) -> Shown:
     )
     figures = (
         ("Recall@3", words.score(worse.hits), "new readers, all books"),
-        ("Books it never saw", words.score(worse_new.hits), f"Recall@3, {worse_new.readers} readers"),
+        ("Books it never saw", words.share(worse_new.hits), "right of four; 25 % by chance"),
         ("Most popular", words.score(whole.popular), "the same three for everyone"),
         ("The truth itself", words.score(whole.best), "no model can beat this"),
     )
     say = {
         "nothing": f"From {words.count(400)} readers the model learned to guess the next book in "
-        f"{words.share(whole.hits)} of cases, and knows books it never saw by their texts.",
+        f"{words.share(whole.hits)} of cases; the best possible is {words.share(whole.best)}.",
         "order": f"Each reader keeps the same books in a random order. What comes next can no longer be learned: "
         f"Recall@3 falls from {words.score(whole.hits)} to {words.score(worse.hits)}.",
         "texts": f"Every book has another's text. Books of the log are learned by heart all the same "
-        f"({words.score(worse.hits)}), but a new book is found in {words.score(worse_new.hits)} of cases "
-        f"instead of {words.score(new.hits)}: nothing carries over.",
+        f"({words.score(worse.hits)}), but of four new ones the right one is found in {words.share(worse_new.hits)} of "
+        f"cases instead of {words.share(new.hits)}: nothing carries over.",
     }[broken]
     return Shown(chart, figures, say)
 
@@ -140,7 +140,8 @@ def recommending(title: str, broken: str) -> Shown:
 def answer_recommending() -> Answer:
     whole, worse = _learned("nothing")[1].hits, _learned("texts")[1].hits
     right = 0 if worse < 0.8 * whole else 2 if worse > 1.2 * whole else 1
-    return Answer(right, f"Recall@3 on books that it never saw goes from {words.score(whole)} to {words.score(worse)}.")
+    return Answer(right, f"Of four new books it picks the right one in {words.share(worse)} of cases instead of {words.share(whole)}; "
+                  "chance is 25 %.")  # fmt: skip
 
 
 def budget(sequences: int, broken: str) -> Shown:
