@@ -140,8 +140,8 @@ def recommending(title: str, broken: str) -> Shown:
 def answer_recommending() -> Answer:
     whole, worse = _learned("nothing")[1].hits, _learned("texts")[1].hits
     right = 0 if worse < 0.8 * whole else 2 if worse > 1.2 * whole else 1
-    return Answer(right, f"Of four new books it picks the right one in {words.share(worse)} of cases instead of {words.share(whole)}; "
-                  "chance is 25 %.")  # fmt: skip
+    instead = f"{words.share(worse)} of cases instead of {words.share(whole)}"
+    return Answer(right, f"Of four new books it picks the right one in {instead}; chance is 25 %.")
 
 
 def budget(sequences: int, broken: str) -> Shown:

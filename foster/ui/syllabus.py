@@ -57,8 +57,8 @@ LESSONS: tuple[Lesson, ...] = (
         ("The reader has just finished", ("Dune", "Harry Potter", "Pride and Prejudice", "Gone Girl"), "Harry Potter"),
         (WHOLE, ("order", "Order lost"), ("texts", "Texts exchanged")),
         Question(
-            "Every book gets the text of another one, and the model learns anew. How well does it tell books apart that its "
-            "log never held?",
+            "Every book gets the text of another one, and the model learns anew. How well does it tell "
+            "books apart that its log never held?",
             ("Clearly worse", "About as well", "Clearly better"),
             ("Harry Potter", "texts"),
         ),
