@@ -1,34 +1,17 @@
-"""What each lesson computes, as a chart, figures and a sentence, and the answer to its question, from the same numbers.
-
-Computations are cached by plain scalars and take turns: a class that opens a lesson at once computes it once. Nothing
-here loads torch before the first of them.
-"""
+"""What each lesson computes: a chart, figures and a sentence, and the answer to its question from the same numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import streamlit as st
-
-from foster.ui import lesson_charts, words
+from foster.ui import lesson_charts, toys, words
 from foster.ui.charts import Chart
 from foster.ui.lesson_charts import BROKEN, CONTROL, WHOLE
 from foster.ui.markup import Markup, tag
 
-if TYPE_CHECKING:
-    from foster.lessons.budget import Budget
-    from foster.lessons.first_order import TwoGradients
-    from foster.lessons.judging import Judged
-    from foster.lessons.recommending import Learned, NewBooks
-    from foster.lessons.regularising import Together
-    from foster.lessons.subsets import Drawn
-
-SEED = 0
 INNER, SINCE_RESET = (1, 5, 10, 20), (0, 5, 20, 50)
-_TURN = Lock()
 Figure = tuple[str, str, str]  # label, value, hint
 
 
@@ -50,54 +33,6 @@ class Answer:
     why: str
 
 
-@st.cache_data(max_entries=8, show_spinner=False)
-def _learned(broken: str) -> tuple[Learned, NewBooks]:
-    with _TURN:
-        from foster.lessons.recommending import Broken, learn, new_books
-
-        return learn(SEED, Broken(broken)), new_books(SEED, Broken(broken))
-
-
-@st.cache_data(max_entries=16, show_spinner=False)
-def _spent(sequences: int, labels: bool) -> Budget:
-    with _TURN:
-        from foster.lessons.budget import spend
-
-        return spend(SEED, sequences, labels)
-
-
-@st.cache_data(max_entries=32, show_spinner=False)
-def _drawn(size: int, keep: bool, correct: bool) -> Drawn:
-    with _TURN:
-        from foster.lessons.subsets import SubsetPlan, draw_many
-
-        return draw_many(SubsetPlan(SEED, size=size, keep=keep, correct=correct))
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def _compared(inner: int, apart: int, dropout: bool) -> TwoGradients:
-    with _TURN:
-        from foster.lessons.first_order import compare
-
-        return compare(SEED, inner, apart, dropout)
-
-
-@st.cache_data(max_entries=8, show_spinner=False)
-def _together(weight: float) -> Together:
-    with _TURN:
-        from foster.lessons.regularising import stand_together
-
-        return stand_together(SEED, weight)
-
-
-@st.cache_data(max_entries=8, show_spinner=False)
-def _judged(students: int, warm: bool) -> Judged:
-    with _TURN:
-        from foster.lessons.judging import judge
-
-        return judge(SEED, students, warm)
-
-
 def mean(values: Any) -> str:
     """Mean and spread over students.
 
@@ -113,8 +48,8 @@ def recommending(title: str, broken: str) -> Shown:
     """Lesson 1."""
     from foster.lessons.world import TITLES, odds
 
-    whole, new = _learned("nothing")
-    worse, worse_new = (whole, new) if broken == "nothing" else _learned(broken)
+    whole, new = toys.learned("nothing")
+    worse, worse_new = (whole, new) if broken == "nothing" else toys.learned(broken)
     book = TITLES.index(title)
     chart = lesson_charts.next_books(
         TITLES, odds()[book], whole.odds[-1, book], None if worse is whole else worse.odds[-1, book]
@@ -138,7 +73,7 @@ def recommending(title: str, broken: str) -> Shown:
 
 
 def answer_recommending() -> Answer:
-    whole, worse = _learned("nothing")[1].hits, _learned("texts")[1].hits
+    whole, worse = toys.learned("nothing")[1].hits, toys.learned("texts")[1].hits
     right = 0 if worse < 0.8 * whole else 2 if worse > 1.2 * whole else 1
     instead = f"{words.share(worse)} of cases instead of {words.share(whole)}"
     return Answer(right, f"Of four new books it picks the right one in {instead}; chance is 25 %.")
@@ -146,17 +81,17 @@ def answer_recommending() -> Answer:
 
 def budget(sequences: int, broken: str) -> Shown:
     """Lesson 2."""
-    whole = _spent(sequences, True)
+    whole = toys.spent(sequences, True)
     rows = [("distilled", whole.distilled, WHOLE), ("random", whole.random, CONTROL)]
     worse = None
     if broken == "labels":
-        worse = _spent(sequences, False)
+        worse = toys.spent(sequences, False)
         rows.insert(1, ("distilled,<br>labels lost", worse.distilled, BROKEN))
     chart = lesson_charts.students(rows, {"popular": whole.popular, "everything": whole.everything})
-    share = whole.distilled.mean() / whole.everything
+    share, here = whole.distilled.mean() / whole.everything, worse or whole
     figures = (
         ("Budget", f"{whole.events}", f"books read, of {words.count(whole.log_events)} in the log"),
-        ("Distilled", words.share(share), f"of everything; {mean(whole.distilled)}"),
+        ("Distilled", words.share(here.distilled.mean() / here.everything), f"of everything; {mean(here.distilled)}"),
         ("Random", words.share(whole.random.mean() / whole.everything), f"of everything; {mean(whole.random)}"),
     )
     say = (
@@ -188,7 +123,7 @@ def budget(sequences: int, broken: str) -> Shown:
 
 
 def answer_budget() -> Answer:
-    whole, worse = _spent(4, True), _spent(4, False)
+    whole, worse = toys.spent(4, True), toys.spent(4, False)
     kept = float(worse.distilled.mean() / whole.distilled.mean())
     right = 0 if kept > 0.9 else 1 if kept > 0.6 else 2
     return Answer(right, f"With 4 sequences {words.share(kept)} of the soft form's Recall@3 is left: "
@@ -197,9 +132,11 @@ def answer_budget() -> Answer:
 
 def subsets(size: int, broken: str) -> Shown:
     """Lesson 3."""
-    whole = _drawn(size, True, True)
-    worse = {"nothing": whole, "kept": _drawn(size, False, True), "correction": _drawn(size, True, False)}[broken]
-    chart = lesson_charts.estimates(whole.exact, whole.estimates, None if worse is whole else worse.estimates)
+    whole = toys.drawn(size, True, True)
+    worse = {"nothing": whole, "kept": toys.drawn(size, False, True), "correction": toys.drawn(size, True, False)}[
+        broken
+    ]
+    chart = lesson_charts.estimates(whole.exact, whole.estimates, None if broken == "nothing" else worse.estimates)
     figures = (
         ("Bias", f"{worse.bias:+.2f}", f"nats, of a loss of {whole.exact:.2f}"),
         ("Typical error", f"{worse.typical_error:.2f}", "nats, of one subset"),
@@ -219,7 +156,7 @@ def subsets(size: int, broken: str) -> Shown:
 
 
 def answer_subsets() -> Answer:
-    bias, reference = _drawn(8, True, False).bias, _drawn(8, True, True).bias
+    bias, reference = toys.drawn(8, True, False).bias, toys.drawn(8, True, True).bias
     right = 1 if abs(bias) < 2 * abs(reference) else 0 if bias < 0 else 2
     return Answer(
         right, f"With 8 of 24 books the estimate is off by {bias:+.2f} nats, {reference:+.2f} when corrected."
@@ -229,11 +166,11 @@ def answer_subsets() -> Answer:
 def first_order(inner: int, broken: str) -> Shown:
     """Lesson 4."""
     at = SINCE_RESET[-1] if broken == "reset" else 0
-    memory = {steps: _compared(steps, 0, False) for steps in INNER}
-    sound = {steps: _compared(inner, steps, False).cosine for steps in SINCE_RESET}
-    noisy = {steps: _compared(inner, steps, True).cosine for steps in SINCE_RESET} if broken == "dropout" else {}
+    memory = {steps: toys.compared(steps, 0, False) for steps in INNER}
+    sound = {steps: toys.compared(inner, steps, False).cosine for steps in SINCE_RESET}
+    noisy = {steps: toys.compared(inner, steps, True).cosine for steps in SINCE_RESET} if broken == "dropout" else {}
     kept = {steps: (each.first_order_bytes, each.exact_bytes) for steps, each in memory.items()}
-    here = _compared(inner, at, broken == "dropout")
+    here = toys.compared(inner, at, broken == "dropout")
     first, exact = kept[inner]
     figures = (
         ("Agreement", f"{here.cosine:.2f}", "cosine with the exact gradient"),
@@ -253,7 +190,7 @@ def first_order(inner: int, broken: str) -> Shown:
 
 
 def answer_first_order() -> Answer:
-    few, many = _compared(1, 0, False), _compared(20, 0, False)
+    few, many = toys.compared(1, 0, False), toys.compared(20, 0, False)
     grown = many.exact_bytes / few.exact_bytes
     same = many.first_order_bytes / few.first_order_bytes
     right = 0 if grown > 1.5 * same else 1 if grown > 0.67 * same else 2
@@ -265,7 +202,7 @@ def regularising(weight: float, broken: str) -> Shown:
     """Lesson 5."""
     from foster.lessons.world import TITLES
 
-    whole, off = _together(weight), _together(0.0)
+    whole, off = toys.together(weight), toys.together(0.0)
     here = off if broken == "off" else whole
     panels = [("what texts say", whole.wanted), (f"γ = {weight:g}", whole.found)]
     if broken == "off":
@@ -292,7 +229,7 @@ def regularising(weight: float, broken: str) -> Shown:
 
 
 def answer_regularising() -> Answer:
-    off, strong = _together(0.0), _together(10.0)
+    off, strong = toys.together(0.0), toys.together(10.0)
     change = float(strong.students.mean() - off.students.mean())
     right = 0 if change > 0.03 else 2 if change < -0.03 else 1
     near = f"{words.share(off.near)} to {words.share(strong.near)}"
@@ -302,8 +239,8 @@ def answer_regularising() -> Answer:
 
 def judging(number: int, broken: str) -> Shown:
     """Lesson 6."""
-    fresh = _judged(number, False)
-    here = _judged(number, True) if broken == "warm" else fresh
+    fresh = toys.judged(number, False)
+    here = toys.judged(number, True) if broken == "warm" else fresh
     kind = BROKEN if broken == "warm" else WHOLE
     rows = [("soft form", here.soft, kind), ("hard form", here.hard, kind), ("random rows", here.random, CONTROL),
             ("nothing at all", here.nothing, CONTROL)]  # fmt: skip
@@ -328,7 +265,7 @@ def judging(number: int, broken: str) -> Shown:
 
 
 def answer_judging() -> Answer:
-    warm = _judged(3, True)
+    warm = toys.judged(3, True)
     share = float(warm.nothing.mean() / warm.everything)
     right = 0 if share < 0.25 else 1 if share < 0.9 else 2
     return Answer(right, f"It reaches {words.share(share)} of everything: {words.score(warm.nothing.mean())}. That is "
