@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from foster.errors import UserError
@@ -67,7 +67,9 @@ class Recipe:
     """How a recommender is trained: scalars only, nothing learned per item. It travels with a synthetic set.
 
     learning_rate: AdamW's peak, after a linear warm-up over `warmup` steps; decay: cosine to zero over `steps`
-    ("cosine") or none ("constant"); batch_size: sequences a step, None for all of them.
+    ("cosine") or none ("constant"); batch_size: sequences a step, None for all of them; matrix_rate: where it is given,
+    the weight matrices learn by Muon (Jordan et al., 2024) at this peak rate instead: its orthogonalised steps move all
+    directions of a matrix alike, and a student of a small set gets there in half the steps.
     """
 
     steps: int = 300
@@ -77,12 +79,13 @@ class Recipe:
     dropout: float = 0.1
     warmup: int = 10
     decay: str = "cosine"
+    matrix_rate: float | None = None
 
-    def rate(self, step: int) -> float:
-        """Learning rate of step `step` (from 0)."""
+    def pace(self, step: int) -> float:
+        """Share of the peak rate at step `step` (from 0)."""
         rise = min(1.0, (step + 1) / max(1, self.warmup))
         fall = 0.5 * (1 + np.cos(np.pi * step / max(1, self.steps))) if self.decay == "cosine" else 1.0
-        return self.learning_rate * rise * float(fall)
+        return rise * float(fall)
 
 
 class Trainer:
@@ -90,9 +93,7 @@ class Trainer:
 
     def __init__(self, model: SequentialRecommender, features: Tensor, recipe: Recipe, generator: Generator) -> None:
         self.model, self.features, self.recipe, self.generator = model, features, recipe, generator
-        self.optimizer = torch.optim.AdamW(
-            model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, betas=(0.9, 0.98)
-        )
+        self.optimizers = list(_optimizers(model, recipe))
         self.steps = 0
 
     def step(self, batch: Batch) -> float:
@@ -103,37 +104,54 @@ class Trainer:
 
     def descend(self, loss: Tensor) -> None:
         """One gradient step on a loss of the model, at the recipe's rate for this step."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.recipe.rate(self.steps)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.model.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
-        self.optimizer.step()
+        for optimizer, peak in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = peak * self.recipe.pace(self.steps)
+            optimizer.step()
         self.steps += 1
 
     def state(self) -> dict[str, Tensor]:
         """Everything a trainer needs to go on as if it had never stopped, as named tensors."""
         state = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         for name, parameter in self.model.named_parameters():
-            for key, value in self.optimizer.state.get(parameter, {}).items():
-                state[f"adam.{key}.{name}"] = value
+            for optimizer, _ in self.optimizers:
+                for key, value in optimizer.state.get(parameter, {}).items():
+                    state[f"moment.{key}.{name}"] = value
         state["steps"], state["dropout"] = torch.tensor(self.steps), self.generator.get_state()
         return {k: v.detach().clone().contiguous() for k, v in state.items()}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """The inverse of `state`."""
         self.model.load_state_dict({k.removeprefix("model."): v for k, v in state.items() if k.startswith("model.")})
-        for name, parameter in self.model.named_parameters():
-            found = {
-                k.split(".")[1]: v for k, v in state.items() if k.startswith("adam.") and k.split(".", 2)[2] == name
-            }
-            if found:
-                # Adam keeps its step count on the CPU, its moments beside the parameter.
-                self.optimizer.state[parameter] = {
-                    k: v.clone() if k == "step" else v.to(parameter.device, copy=True) for k, v in found.items()
-                }
+        for optimizer, _ in self.optimizers:
+            held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+            for name, parameter in self.model.named_parameters():
+                parts = [(k.split(".", 2), v) for k, v in state.items() if k.startswith("moment.")]
+                moments = {key: v for (_, key, of), v in parts if of == name}
+                if moments and id(parameter) in held:
+                    # Adam keeps its step count on the CPU, moments live beside the parameter.
+                    optimizer.state[parameter] = {
+                        k: v.clone() if k == "step" else v.to(parameter.device, copy=True) for k, v in moments.items()
+                    }
         self.steps = int(state["steps"])
         self.generator.set_state(state["dropout"])
+
+
+def _optimizers(model: SequentialRecommender, recipe: Recipe) -> Iterator[tuple[torch.optim.Optimizer, float]]:
+    """The recipe's optimisers, each with its peak rate; together they hold every parameter once."""
+    matrices: list[nn.Parameter] = []
+    rest: list[nn.Parameter] = []
+    for name, parameter in model.named_parameters():
+        # Positions are a table of vectors, each of which learns for itself: Muon is not meant for those.
+        by_muon = recipe.matrix_rate is not None and parameter.ndim == 2 and name != "positions"
+        (matrices if by_muon else rest).append(parameter)
+    decay = recipe.weight_decay
+    yield torch.optim.AdamW(rest, lr=recipe.learning_rate, weight_decay=decay, betas=(0.9, 0.98)), recipe.learning_rate
+    if recipe.matrix_rate is not None:
+        yield torch.optim.Muon(matrices, lr=recipe.matrix_rate, weight_decay=decay), recipe.matrix_rate
 
 
 def train(trainer: Trainer, batches: Iterable[Batch]) -> Iterator[float]:

@@ -134,7 +134,7 @@ def literal_loop(steps: int, c: DistillConfig, seed: int) -> Tensor:
 
     def learn(model: SequentialRecommender, adam: LiteralAdam, loss: Tensor) -> None:
         parameters = list(model.parameters())
-        adam.step(parameters, list(torch.autograd.grad(loss, parameters)), RECIPE.rate(adam.t))
+        adam.step(parameters, list(torch.autograd.grad(loss, parameters)), RECIPE.learning_rate * RECIPE.pace(adam.t))
 
     def fresh(share: float) -> tuple[SequentialRecommender, LiteralAdam]:
         model, adam = build_recommender(16, STUDENT, draw), LiteralAdam()

@@ -66,15 +66,16 @@ def test_training_lowers_the_loss_on_what_it_sees() -> None:
 
 def test_rate_rises_over_the_warm_up_and_falls_to_nearly_nothing() -> None:
     recipe = Recipe(steps=100, learning_rate=1.0, warmup=10)
-    rates = [recipe.rate(step) for step in range(100)]
+    rates = [recipe.pace(step) for step in range(100)]
     assert rates[0] == pytest.approx(0.1)
     assert max(rates) == rates[9]
     assert rates[99] < 0.001
-    assert Recipe(learning_rate=1.0, warmup=0, decay="constant").rate(10**9) == 1.0
+    assert Recipe(learning_rate=1.0, warmup=0, decay="constant").pace(10**9) == 1.0
 
 
-def test_a_restored_trainer_goes_on_bit_equal() -> None:
-    through, stopped, resumed = (trainer(Recipe(steps=9), seed) for seed in (0, 0, 7))
+@pytest.mark.parametrize("matrix_rate", [None, 0.05])
+def test_a_restored_trainer_goes_on_bit_equal(matrix_rate: float | None) -> None:
+    through, stopped, resumed = (trainer(Recipe(steps=9, matrix_rate=matrix_rate), seed) for seed in (0, 0, 7))
     expected = list(train(through, repeat(batch())))
     for _ in range(4):
         stopped.step(batch())
@@ -82,6 +83,19 @@ def test_a_restored_trainer_goes_on_bit_equal() -> None:
     assert list(train(resumed, repeat(batch()))) == expected[4:]
     for a, b in zip(through.model.parameters(), resumed.model.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_muon_moves_all_directions_of_a_matrix_alike_and_leaves_vectors_to_adam() -> None:
+    before, after = (trainer(Recipe(matrix_rate=0.05, warmup=0)) for _ in range(2))
+    after.step(batch())
+    moved = {
+        name: new - old
+        for (name, old), new in zip(before.model.named_parameters(), after.model.parameters(), strict=True)
+    }
+    spectrum = torch.linalg.svdvals(moved["blocks.0.out.weight"].detach())
+    # every direction that has a gradient at all: two positions give the update a rank of two
+    assert spectrum[1] > 0.5 * spectrum[0] > 0.01
+    assert float(moved["blocks.0.out.bias"].detach().abs().max()) == pytest.approx(Recipe().learning_rate, rel=0.01)
 
 
 def test_an_epoch_shows_every_user_once() -> None:
