@@ -1,7 +1,8 @@
 """Recommendations of stored students: what would come next after a history, list beside list.
 
-A run keeps one student a row under `models/<name>.safetensors`: half precision, its shape as JSON in the header, read
-back strictly. V items, D_text text width; items are catalogue rows.
+A run keeps one student a row under `models/<name>.safetensors`: matrices in 8 bits with a scale for each row, vectors
+in half precision, the model's shape as JSON in the header, read back strictly. V items, D_text text width; items are
+catalogue rows.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Generator, Tensor
@@ -22,7 +24,7 @@ from foster.evaluate import Scorer
 from foster.formats import Dataset
 from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 def model_file(run: Path, name: str) -> Path:
@@ -31,9 +33,19 @@ def model_file(run: Path, name: str) -> Path:
 
 
 def save_model(path: Path, model: SequentialRecommender) -> None:
-    """Write the weights in half precision with the model's shape in the header; `path` is replaced in one step."""
+    """Write the weights, rounded, with the model's shape in the header; `path` is replaced in one step.
+
+    Matrices are rounded to 8 bits against the largest entry of each row, so entries move by at most 1/254 of that.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    tensors = {name: value.detach().half().cpu().contiguous() for name, value in model.state_dict().items()}
+    tensors = {}
+    for name, value in model.state_dict().items():
+        value = value.detach().cpu().contiguous()
+        if value.ndim == 2:
+            scale = (value.abs().amax(1, keepdim=True) / 127).clamp(min=1e-12)
+            tensors[name], tensors[f"{name}.scale"] = (value / scale).round().to(torch.int8), scale
+        else:
+            tensors[name] = value.half()
     shape = {"schema": SCHEMA, "text_width": model.projection.in_features, "config": asdict(model.config)}
     partial = path.with_suffix(".partial")
     save_file(tensors, partial, {"foster": json.dumps(shape)})
@@ -60,9 +72,14 @@ def load_model(path: Path, text_width: int) -> SequentialRecommender:
                 "use the encoder that the run names"
             )
         model = build_recommender(text_width, RecommenderConfig(**shape["config"]), Generator().manual_seed(0))
-        if any(not value.is_floating_point() or not value.isfinite().all() for value in tensors.values()):
+        weights = {name: value.float() for name, value in tensors.items() if not name.endswith(".scale")}
+        for name in tensors.keys() - weights.keys():
+            weights[name.removesuffix(".scale")] *= tensors[name]
+        rounded = {name.removesuffix(".scale") for name in tensors.keys() - weights.keys()}
+        whole = {name for name in weights if not tensors[name].is_floating_point()}
+        if rounded != whole or any(not value.isfinite().all() for value in weights.values()):
             raise ValueError("weights that are not finite numbers")
-        model.load_state_dict({name: value.float() for name, value in tensors.items()})  # strict: names and shapes
+        model.load_state_dict(weights)  # strict: names and shapes
     except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0][:200]
         raise UserError(f"{path.name} is no stored student ({reason}); distil again to make it anew") from None

@@ -48,11 +48,12 @@ def test_a_model_comes_back_as_it_was_stored(tmp_path: Path, backbone: str) -> N
     model, path = fresh(backbone), tmp_path / "models" / "soft.safetensors"
     save_model(path, model)
     assert [each.name for each in path.parent.iterdir()] == ["soft.safetensors"]
-    assert {value.dtype for value in load_file(path).values()} == {torch.float16}
+    assert path.stat().st_size < 1.5 * sum(value.numel() for value in model.state_dict().values()) + 4096
     found = load_model(path, WIDTH)
     assert found.config == model.config
     for name, value in model.state_dict().items():
-        assert torch.equal(found.state_dict()[name], value.half().float()), name
+        step = value.abs().amax(-1, keepdim=True) / (127 if value.ndim == 2 else 1024)
+        assert ((found.state_dict()[name] - value).abs() <= 0.51 * step).all(), name
 
 
 def rewrite(path: Path, change: Any) -> None:
@@ -67,7 +68,7 @@ def rewrite(path: Path, change: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda shape, tensors: shape.update(schema=2), "another version"),
+        (lambda shape, tensors: shape.update(schema=1), "another version"),
         (lambda shape, tensors: shape.update(extra=1), "another version"),
         (lambda shape, tensors: shape["config"].update(extra=1), "does not know"),
         (lambda shape, tensors: shape["config"].pop("heads"), "does not know"),
@@ -76,8 +77,11 @@ def rewrite(path: Path, change: Any) -> None:
         (lambda shape, tensors: shape.update(text_width=17), "width 17, these have 16"),
         (lambda shape, tensors: tensors.pop("positions"), "no stored student"),
         (lambda shape, tensors: tensors.update(surplus=torch.zeros(1).half()), "no stored student"),
-        (lambda shape, tensors: tensors["positions"].fill_(float("nan")), "not finite"),
-        (lambda shape, tensors: tensors.update(positions=torch.zeros(8, 16, dtype=torch.int32)), "not finite"),
+        (lambda shape, tensors: tensors["positions.scale"].fill_(float("nan")), "not finite"),
+        (lambda shape, tensors: tensors["norm.bias"].fill_(float("inf")), "not finite"),
+        (lambda shape, tensors: tensors.update({"norm.bias": torch.zeros(16, dtype=torch.int32)}), "not finite"),
+        (lambda shape, tensors: tensors.pop("positions.scale"), "not finite"),
+        (lambda shape, tensors: tensors.update({"norms.scale": torch.ones(1)}), "no stored student"),
     ],
 )
 def test_a_file_that_is_not_exactly_a_student_is_refused(tmp_path: Path, change: Any, said: str) -> None:
@@ -106,7 +110,7 @@ def test_a_half_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_stored_student_continues_the_cycle(tmp_path: Path) -> None:
-    """Item i is always followed by i + 1; after a round trip through half precision the student still knows."""
+    """Item i is always followed by i + 1; after a round trip through 8 bits the student still knows."""
     features = random_features(width=WIDTH)
     log = cycle_log(length=8)
     rows = torch.from_numpy(np.stack([log.sequence(user) for user in range(log.n_users)])).long()
