@@ -91,20 +91,19 @@ class Policy:
         if not self.edits:
             raise UserError("visitors cannot change what is kept here; install foster to have a store of your own")
 
-    def require(self, spec: RunSpec) -> None:
-        """Raises UserError for a run that may not be launched here."""
+    def refusal(self, spec: RunSpec) -> str:
+        """Why a run may not be launched here, '' if it may."""
         for name, given, allowed in (("data set", spec.data, self.data), ("encoder", spec.encoder, self.encoders)):
             if allowed is not None and given not in allowed:
-                raise UserError(f"this {name} cannot be distilled here; choose one that Distil offers")
+                return f"this {name} cannot be used here; choose one that Distil offers"
         if self.toy is not None and (reason := self.toy.refusal(spec)):
-            raise UserError(f"only small runs start here: {reason}; choose less, or install foster for larger ones")
+            return f"only small runs start here: {reason}; choose less, or install foster for larger ones"
+        return ""
 
-    def allows(self, spec: RunSpec) -> bool:
-        try:
-            self.require(spec)
-        except UserError:
-            return False
-        return True
+    def require(self, spec: RunSpec) -> None:
+        """Raises UserError for a run that may not be launched here."""
+        if reason := self.refusal(spec):
+            raise UserError(reason)
 
     def tell(self, text: str) -> str:
         """A message, without the server's folders where those are nobody's business."""
@@ -152,17 +151,16 @@ def current(environment: Mapping[str, str] = os.environ) -> Policy:
 
     Raises UserError for words that it never writes: a mistake there must not open the doors.
     """
-    match environment.get(PUBLIC_VARIABLE, ""):
-        case "":
-            return OPEN
-        case (TOYS | FULL) as what:
-            queue = environment.get(QUEUE_VARIABLE) or str(QUEUE_LIMIT)
-            if not queue.isdecimal():
-                raise UserError(f"{QUEUE_VARIABLE} is {queue[:40]!r}; give a whole number")
-            lists = (listed(DATA_VARIABLE, environment), listed(ENCODERS_VARIABLE, environment))
-            return visiting(what == FULL, int(queue), *lists)
-        case other:
-            raise UserError(f"{PUBLIC_VARIABLE} is {other[:40]!r}; give {TOYS} or {FULL}, or start foster app --public")
+    what = environment.get(PUBLIC_VARIABLE, "")
+    if not what:
+        return OPEN
+    if what not in (TOYS, FULL):
+        raise UserError(f"{PUBLIC_VARIABLE} is {what[:40]!r}; give {TOYS} or {FULL}, or start foster app --public")
+    queue = environment.get(QUEUE_VARIABLE) or str(QUEUE_LIMIT)
+    if not queue.isdecimal():
+        raise UserError(f"{QUEUE_VARIABLE} is {queue[:40]!r}; give a whole number")
+    lists = (listed(DATA_VARIABLE, environment), listed(ENCODERS_VARIABLE, environment))
+    return visiting(what == FULL, int(queue), *lists)
 
 
 def listed(variable: str, environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
