@@ -47,7 +47,7 @@ def default_root() -> Path:
 
 @dataclass(frozen=True)
 class Run:
-    """One run on disk. `read_only` runs take no requests: they are `shipped` with the sample or lie beside the store."""
+    """One run on disk. `read_only` runs take no requests: `shipped` with the sample, or only looked at here."""
 
     id: str
     path: Path

@@ -49,14 +49,18 @@ def spec_form(start: RunSpec) -> RunSpec | None:
     start = start if toy is None else _smaller(start, toy)
     sequences = st.select_slider(
         "Sequences",
-        _up_to(toy and toy.sequences, SEQUENCES, start.sequences),
+        _up_to(toy.sequences if toy else None, SEQUENCES, start.sequences),
         start.sequences,
         key="form-sequences",
         help="How many synthetic sequences there are to condense into.",
         **keep,
     )
     length = st.select_slider(
-        "Positions in each", _up_to(toy and toy.length, LENGTHS, start.length), start.length, key="form-length", **keep
+        "Positions in each",
+        _up_to(toy.length if toy else None, LENGTHS, start.length),
+        start.length,
+        key="form-length",
+        **keep,
     )
     regularisation = st.select_slider(
         "Regularisation γ",
