@@ -21,7 +21,8 @@ TOYS, FULL = "toys", "full"  # what visitors may launch
 QUEUE_LIMIT, MOST_QUEUED = 10, 1000
 HOUR_S = 3600.0
 
-_FOLDERS = re.compile(r"(?<![\w./])~?/(?:[^\s/:;,'\"<>|]+/)+")
+# A path may hold spaces; rather a word too much is left out than a folder told.
+_FOLDERS = re.compile(r"(?<![\w./])~?/(?:[^\n/:;,'\"<>|]+/)+")
 
 
 @dataclass(frozen=True)
