@@ -66,8 +66,9 @@ def app(arguments: Namespace) -> int:
 def _visiting(arguments: Namespace) -> dict[str, str]:
     """What `foster.policy.current` reads in the app. Raises UserError for options that do not go together."""
     if not arguments.public:
-        for option, given in (("--allow-launch", arguments.allow_launch), ("--queue-limit", arguments.queue_limit)):
-            if given not in (None, False):
+        limited = arguments.queue_limit is not None
+        for option, given in (("--allow-launch", arguments.allow_launch), ("--queue-limit", limited)):
+            if given:
                 raise UserError(f"{option} says what visitors may do; give it together with --public")
         return {PUBLIC_VARIABLE: "", QUEUE_VARIABLE: ""}
     if not arguments.allow_launch:

@@ -209,12 +209,17 @@ def test_a_class_launches_any_size_but_still_only_so_many(
     assert not {"Delete", "Delete …", "Save name and note"} & names(visit("pages/runs.py", run=own(root)[0].id))
 
 
-def test_the_grid_starts_no_full_runs(root: Path, visit: Open) -> None:
+def test_the_grid_starts_no_full_runs(root: Path, visit: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     lay_run(root, ALIVE)
     app = visit("pages/compare.py", run=ALIVE, compare="grid", m="5", g="0.1")
     assert "only small runs start here" in shown(app).lower()
     assert app.button(key="start-grid").disabled
-    app.button(key="start-grid").click().run()  # a browser can press what is greyed
+    monkeypatch.delenv("FOSTER_PUBLIC")
+    app = visit("pages/compare.py", run=ALIVE, compare="grid", m="5", g="0.1")
+    button = app.button(key="start-grid")  # a browser can press what is greyed
+    monkeypatch.setenv("FOSTER_PUBLIC", "toys")
+    assert not button.disabled
+    assert "only small runs start here" in shown(check(button.click().run())).lower()
     assert own(root) == []
 
 
