@@ -13,6 +13,7 @@ from foster.console import say
 from foster.disk import Free, free_bytes
 from foster.errors import UserError
 from foster.launch import COMMAND, Execute
+from foster.policy import QUEUE_LIMIT
 from foster.spec import DEVICES, METHODS
 
 BAD_INPUT = 2
@@ -79,6 +80,17 @@ def build_parser() -> argparse.ArgumentParser:
         default=[],
         metavar="NAME|PATH",
         help="offer this text encoder too; may be repeated",
+    )
+
+    app.add_argument(
+        "--public", action="store_true", help="for visitors: finished runs to look at, small runs of their own"
+    )
+    app.add_argument("--allow-launch", action="store_true", help="with --public: visitors may launch runs of any size")
+    app.add_argument(
+        "--queue-limit",
+        type=whole_number,
+        metavar="N",
+        help=f"with --public: visitors' runs that may work or wait at once (default: {QUEUE_LIMIT})",
     )
 
     run = add(

@@ -16,10 +16,22 @@ from foster.console import Progress, plain, report_table, runs_table, say, seque
 from foster.disk import taken_bytes
 from foster.errors import UserError
 from foster.launch import drain, ensure_drain, follow, launch, resume, work
+from foster.policy import (
+    DATA_VARIABLE,
+    ENCODERS_VARIABLE,
+    FULL,
+    PUBLIC_VARIABLE,
+    QUEUE_LIMIT,
+    QUEUE_VARIABLE,
+    TOYS,
+    current,
+    visiting,
+)
 from foster.run_files import to_json
 from foster.run_label import read_label
 from foster.runs import Run, RunState, RunStore, default_root
 from foster.spec import RunSpec
+from foster.visitors import store_under, tidy
 from foster.words import plural
 from foster.words import size as byte_size
 
@@ -30,18 +42,43 @@ def app(arguments: Namespace) -> int:
     """Becomes the streamlit process, which ends quietly on Ctrl-C. Its config.toml lies beside app.py and is found."""
     if arguments.port is not None:
         _require_free(arguments.port)
-    _offer("FOSTER_DATA", [_data_folder(folder) for folder in arguments.data])
-    _offer("FOSTER_ENCODERS", [_encoder(name) for name in arguments.encoder])
-    store = open_store(arguments)
+    words = _visiting(arguments)
+    _offer(DATA_VARIABLE, [_data_folder(folder) for folder in arguments.data])
+    _offer(ENCODERS_VARIABLE, [_encoder(name) for name in arguments.encoder])
+    os.environ.update(words)
+    policy = current()
+    root = open_store(arguments).root
+    store = store_under(root, policy)
+    tidy(store, policy)
     if any(status.state is RunState.QUEUED for _, status in store.survey()[0]):
         ensure_drain(store.root, arguments.command)
-    os.environ["FOSTER_RUNS"] = str(store.root)
+    os.environ["FOSTER_RUNS"] = str(root)
     command = [sys.executable, "-P", "-m", "streamlit", "run", str(bundled_path("app.py"))]
     if arguments.port is not None:
         command += ["--server.port", str(arguments.port)]
+    if not policy.edits:  # the page offers no upload; without this the server would still take one
+        command += ["--server.maxUploadSize", "0"]
     sys.stderr.flush()
     arguments.become(command)
     return 0
+
+
+def _visiting(arguments: Namespace) -> dict[str, str]:
+    """What `foster.policy.current` reads in the app. Raises UserError for options that do not go together."""
+    if not arguments.public:
+        limited = arguments.queue_limit is not None
+        for option, given in (("--allow-launch", arguments.allow_launch), ("--queue-limit", limited)):
+            if given:
+                raise UserError(f"{option} says what visitors may do; give it together with --public")
+        return {PUBLIC_VARIABLE: "", QUEUE_VARIABLE: ""}
+    if not arguments.allow_launch:
+        for option, entries in (("--data", arguments.data), ("--encoder", arguments.encoder)):
+            if entries:
+                raise UserError(f"{option} has no use with --public, whose small runs are on the sample; "
+                                "add --allow-launch or leave it out")  # fmt: skip
+    limit = QUEUE_LIMIT if arguments.queue_limit is None else arguments.queue_limit
+    visiting(arguments.allow_launch, limit)
+    return {PUBLIC_VARIABLE: FULL if arguments.allow_launch else TOYS, QUEUE_VARIABLE: str(limit)}
 
 
 def run(arguments: Namespace) -> int:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Run", "RunState", "RunStatus", "RunStore", "RunWriter", "Stopped", "default_root"]
 
 RUN_ID = re.compile(r"[a-z0-9-]{8,64}")
+CACHE = ".cache"
 BUNDLED_RUNS = bundled_path("sample_data") / "runs"
 # What makes two events the same step of the same work; a resumed run reports such a step a second time.
 EVENT_KEY = ("kind", "expert", "epoch", "step", "name", "seed")
@@ -46,11 +47,12 @@ def default_root() -> Path:
 
 @dataclass(frozen=True)
 class Run:
-    """One run on disk. `read_only` runs are shipped with the sample and take no requests."""
+    """One run on disk. `read_only` runs take no requests: `shipped` with the sample, or only looked at here."""
 
     id: str
     path: Path
     read_only: bool = False
+    shipped: bool = False
 
     @cached_property
     def spec(self) -> RunSpec:
@@ -166,11 +168,10 @@ class Run:
             (self.path / "pause").unlink(missing_ok=True)
 
     def require_own(self, action: str) -> None:
-        """Raises UserError for a run that is shipped with the sample."""
+        """Raises UserError for a read-only run."""
         if self.read_only:
-            raise UserError(
-                f"cannot {action} run {self.id}: it is shipped with the sample and read-only; start your own"
-            )
+            why = "shipped with the sample and read-only" if self.shipped else "only to be looked at here"
+            raise UserError(f"cannot {action} run {self.id}: it is {why}; start your own")
 
     def _require_active(self, action: str) -> RunState:
         self.require_own(action)
@@ -210,19 +211,25 @@ Survey = tuple[list[tuple[Run, RunStatus]], dict[str, str]]
 
 
 class RunStore:
-    """The runs under one root, and beside them the read-only ones shipped with the sample (`bundled`, None for none).
+    """The runs under one root, and with them read-only ones: those shipped with the sample (`bundled`, None for none)
+    and the finished ones of another root (`beside`).
 
     Nothing is written until the first `create`, so a missing or read-only root can be looked at.
     """
 
-    def __init__(self, root: Path, bundled: Path | None = BUNDLED_RUNS) -> None:
+    def __init__(self, root: Path, bundled: Path | None = BUNDLED_RUNS, *, beside: Path | None = None) -> None:
         self.root = Path(root).expanduser().resolve()
         self.bundled = bundled.resolve() if bundled is not None else None
+        self.beside = Path(beside).expanduser().resolve() if beside is not None else None
 
     @property
     def cache(self) -> Path:
         """Where embeddings and trajectories are kept, shared between runs."""
-        return self.root / ".cache"
+        return self.root / CACHE
+
+    def cache_of(self, run: Run) -> Path:
+        """Where those are that a run was made with; the shipped ones are computed with this store's."""
+        return run.path.parent / CACHE if run.path.parent == self.beside else self.cache
 
     def create(self, spec: RunSpec) -> Run:
         """A queued run, there completely or not at all. Raises UserError when the root cannot be written."""
@@ -246,7 +253,9 @@ class RunStore:
             raise UserError(f"{run_id!r} is no run id (8 to 64 of a-z, 0-9 and -); foster runs lists them")
         for root in self._roots():
             if (root / run_id).is_dir():
-                return self._open(root, run_id)[0]
+                run, status = self._open(root, run_id)
+                if self._is_shown(root, status):
+                    return run
         raise UserError(f"there is no run {run_id} in {self.root}; foster runs lists them")
 
     def list(self) -> Runs:
@@ -254,7 +263,7 @@ class RunStore:
         return [run for run, _ in self.survey()[0]]
 
     def problems(self) -> dict[str, str]:
-        """Folder name → why it is not in `list`."""
+        """Folder name → why it is not in `list`; of the store's own root and the shipped runs."""
         return self.survey()[1]
 
     def survey(self) -> Survey:
@@ -272,14 +281,21 @@ class RunStore:
                 ) from error
             for name in names:
                 try:
-                    found.setdefault(name, self._open(root, name))
+                    opened = self._open(root, name)
                 except UserError as error:
-                    problems[name] = str(error)
+                    if root != self.beside:
+                        problems[name] = str(error)
+                else:
+                    if self._is_shown(root, opened[1]):
+                        found.setdefault(name, opened)
         newest_first = sorted(found.values(), key=lambda each: (each[1].created, each[0].id), reverse=True)
         return newest_first, problems
 
     def _roots(self) -> tuple[Path, ...]:
-        return (self.root,) if self.bundled in (None, self.root) else (self.root, self.bundled)
+        return tuple(dict.fromkeys(root for root in (self.root, self.beside, self.bundled) if root is not None))
+
+    def _is_shown(self, root: Path, status: RunStatus) -> bool:
+        return root != self.beside or status.state is RunState.DONE
 
     def _open(self, root: Path, name: str) -> tuple[Run, RunStatus]:
         if not RUN_ID.fullmatch(name):
@@ -287,7 +303,7 @@ class RunStore:
         path = root / name
         if path.resolve() != path:
             raise UserError(f"{name} is a link to another folder; runs lie in {root} itself")
-        run = Run(name, path, read_only=root == self.bundled)
+        run = Run(name, path, read_only=root in (self.bundled, self.beside), shipped=root == self.bundled)
         _ = run.spec  # damaged ones are refused here, so that whoever holds a run can show it
         return run, run.status()
 

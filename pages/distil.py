@@ -20,7 +20,8 @@ heading(
 bench, sight = st.columns([4, 8], gap="large")
 with bench:
     source = source_menu(sources(selection.store))
-    st.page_link("pages/data.py", label="Look inside it, or bring your own", query_params=address.carried())
+    look = "Look inside it, or bring your own" if selection.uploads else "Look inside it"
+    st.page_link("pages/data.py", label=look, query_params=address.carried())
     spec = None if source is None else spec_form(RunSpec(data=source.path))
     ready = source is not None and spec is not None and estimate(selection, source, spec)
     asked = st.button("Distil", type="primary", icon=":material/science:", disabled=not ready, width="stretch")

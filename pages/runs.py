@@ -4,8 +4,6 @@ from foster.ui import frame, keeping
 from foster.ui.frame import heading
 
 selection = frame("Runs")
-heading(
-    "What is kept",
-    "Every run of this store, the newest first. Give one a name, read what it came to, take it away, or make room.",
-)
+lead = "Every run of this store, the newest first. Read what one came to and take it away"
+heading("What is kept", f"{lead}; give it a name, or make room." if selection.policy.edits else f"{lead}.")
 keeping.runs(selection)

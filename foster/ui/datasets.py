@@ -12,11 +12,11 @@ import pandas as pd
 import streamlit as st
 
 from foster.errors import UserError
-from foster.formats import Dataset, bundled, load_dataset
+from foster.formats import SAMPLE, Dataset, bundled, load_dataset
 from foster.ui import log_facts
 from foster.ui.log_facts import LogFacts
 from foster.ui.markup import plain
-from foster.ui.sources import SAMPLE, Source
+from foster.ui.sources import Source
 
 Stamp = tuple[tuple[str, int, int], ...]
 TITLE_LENGTH = 300  # of a title in the table; a longer one is cut there

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import streamlit as st
 
+from foster.errors import UserError
 from foster.ui import address
-from foster.ui.markup import show, tag
+from foster.ui.markup import join, show, tag
 from foster.ui.state import Prefer, Selection, label, select
+from foster.ui.states import note
 
 HERE = Path(__file__).parent
 PAGES = {
@@ -29,7 +31,11 @@ def frame(title: str, prefer: Prefer = Prefer.FINISHED, picks: bool = True) -> S
     """Every page calls this first and shows the run that comes back. picks: whether the page is about a run."""
     st.set_page_config(page_title=f"{title} · foster", page_icon=str(HERE / "mark.svg"), layout="wide")
     st.html(HERE / "style.css")
-    selection = select(PAGES[title], prefer)
+    try:
+        selection = select(PAGES[title], prefer)
+    except UserError as error:  # the server was started with words that it does not know
+        note("This page stays closed", join(str(error)), "bad")
+        st.stop()
     with st.container(key="frame", horizontal=True, vertical_alignment="center", gap="small"):
         _wordmark()
         with st.container(key="pages", horizontal=True, width="content", gap="xxsmall"):
@@ -38,6 +44,8 @@ def frame(title: str, prefer: Prefer = Prefer.FINISHED, picks: bool = True) -> S
         st.space("stretch")
         if selection.runs and picks:
             _run_picker(selection)
+    if sentence := selection.policy.sentence:
+        show(tag("p", sentence, class_="visitor"))
     return selection
 
 

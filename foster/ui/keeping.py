@@ -9,7 +9,7 @@ from foster.disk import taken_bytes
 from foster.errors import UserError
 from foster.run_label import RunLabel, read_label
 from foster.runs import Run, RunState, RunStatus, RunStore
-from foster.ui import address, load, words
+from foster.ui import address, guard, load, words
 from foster.ui.managing import SAID, act, manage, tell
 from foster.ui.markup import Markup, plain, show, tag
 from foster.ui.scores import METRIC, of_full, split_of
@@ -26,13 +26,15 @@ def runs(selection: Selection) -> None:
         note("The runs cannot be read", selection.problem, kind="bad")
         return
     tell()
-    _overview(selection)
+    if selection.policy.edits:
+        _overview(selection)
     if not selection.runs:
         note("No run yet", "Runs that you start on Distil are listed here.")
         st.page_link("pages/distil.py", label="Distil something", icon=":material/science:", query_params={})
     else:
         _listing(selection)
-    _cache(selection.store)
+    if selection.policy.edits:
+        _cache(selection.store)
 
 
 def _overview(selection: Selection) -> None:
@@ -79,6 +81,7 @@ def _matches(query: str, run: Run, label: RunLabel) -> bool:
 
 
 def _row(store: RunStore, run: Run, status: RunStatus, label: RunLabel, opened: bool) -> None:
+    what = "Name, stop, take away or delete" if guard.policy().edits else "Take away or stop"
     with st.container(key=f"kept-{run.id}", gap="small"):
         told, worth, act = st.columns([6, 3, 3], gap="medium", vertical_alignment="center")
         with told:
@@ -99,7 +102,7 @@ def _row(store: RunStore, run: Run, status: RunStatus, label: RunLabel, opened: 
                 icon=":material/unfold_less:" if opened else ":material/unfold_more:",
                 on_click=address.put,
                 kwargs={"run": None if opened else run.id},
-                help=f"{'Close' if opened else 'Name, stop, take away or delete'} run {run.id}",
+                help=f"{'Close' if opened else what} run {run.id}",
             )
         if opened:
             manage(store, run, status, label)
@@ -116,7 +119,8 @@ def _told(run: Run, status: RunStatus, label: RunLabel) -> Markup:
         "p",
         tag("strong", tag("bdi", plain(label.name or what, 90))),
         tag("span", state, class_=f"chip {status.state}"),
-        tag("span", "shipped", class_="chip") if run.read_only else None,
+        tag("span", "shipped", class_="chip") if run.shipped else None,
+        tag("span", "yours", class_="chip") if guard.is_mine(run) else None,
         class_="row-head",
     )
     noted = tag("p", tag("bdi", plain(label.note, 200)), class_="noted") if label.note else None
@@ -162,7 +166,7 @@ def _cache(store: RunStore) -> None:
 
 def _prune(store: RunStore, everything: bool) -> None:
     pruned: list[Pruned] = []
-    act(lambda: pruned.append(prune(store, everything)), "")
+    act(lambda: guard.edit(lambda: pruned.append(prune(store, everything))), "")
     if pruned:
         st.session_state[SAID] = ("Done", _pruned(pruned[0]), "good")
 

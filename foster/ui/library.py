@@ -8,7 +8,7 @@ import streamlit as st
 
 from foster.data_store import DataStore
 from foster.errors import UserError
-from foster.ui import address, datasets, words
+from foster.ui import address, datasets, guard, words
 from foster.ui.anatomy import anatomy
 from foster.ui.sources import Origin, Source, source_of, sources
 from foster.ui.state import Selection
@@ -98,6 +98,6 @@ def _delete(selection: Selection, source: Source) -> None:
         if resumable:
             st.text(f"{words.plural(len(resumable), 'stopped run')} could then not go on.")
         asked = st.button("Delete for good", key="delete-data", type="primary", icon=":material/delete_forever:")
-        if asked and attempt(lambda: store.delete(source.slug)):
+        if asked and attempt(lambda: guard.edit(lambda: store.delete(source.slug))):
             address.put(data=None, five=None, q=None)
             st.rerun()

@@ -6,10 +6,9 @@ import time
 
 import streamlit as st
 
-from foster.launch import launch
 from foster.runs import Run, RunState, RunStatus, RunStore
 from foster.spec import RunSpec
-from foster.ui import address, charts, load, scores, words
+from foster.ui import address, charts, guard, load, scores, words
 from foster.ui.markup import show, tag
 from foster.ui.state import Selection, label
 from foster.ui.states import attempt, banner, note
@@ -46,7 +45,7 @@ def _live(store: RunStore, run: Run, before: RunState, ticking: bool) -> None:
     _controls(store, run, status)
     _figures(run, status)
     _curves(run, status)
-    if log := run.log():
+    if guard.policy().logs and (log := run.log()):
         with st.expander("Log", key=f"log-{run.id}"):
             st.code(log, language=None, height=280)
 
@@ -68,20 +67,10 @@ def _progress(store: RunStore, run: Run, status: RunStatus) -> None:
 def _controls(store: RunStore, run: Run, status: RunStatus) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if not status.is_terminal and not run.read_only:
-            if run.pause_requested:
-                asked = st.button("Resume", key="resume", icon=":material/play_arrow:", type="primary")
-                act = run.request_resume
+            if refusal := guard.refusal(run):
+                show(tag("p", refusal, class_="hint"), "content")
             else:
-                asked = st.button(
-                    "Pause", key="pause", icon=":material/pause:", disabled=status.state is RunState.QUEUED
-                )
-                act = run.request_pause
-            if asked and attempt(act):
-                st.rerun()
-            hint = "Stops at the next step and keeps what was computed; a stopped run can be resumed."
-            ends = st.button("Stop", key="stop", icon=":material/stop:", disabled=run.stop_requested, help=hint)
-            if ends and attempt(run.request_stop):
-                st.rerun()
+                _buttons(store, run, status)
         if run.snapshots() or status.state is RunState.DONE:
             st.page_link(
                 "pages/sequences.py",
@@ -96,6 +85,19 @@ def _controls(store: RunStore, run: Run, status: RunStatus) -> None:
                 icon=":material/scatter_plot:",
                 query_params=address.carried(run=run.id),
             )
+
+
+def _buttons(store: RunStore, run: Run, status: RunStatus) -> None:
+    if run.pause_requested:
+        asked = st.button("Resume", key="resume", icon=":material/play_arrow:", type="primary")
+    else:
+        asked = st.button("Pause", key="pause", icon=":material/pause:", disabled=status.state is RunState.QUEUED)
+    if asked and attempt(lambda: guard.go_on(run) if run.pause_requested else guard.pause(store, run)):
+        st.rerun()
+    hint = "Stops at the next step and keeps what was computed; a stopped run can be resumed."
+    ends = st.button("Stop", key="stop", icon=":material/stop:", disabled=run.stop_requested, help=hint)
+    if ends and attempt(lambda: guard.stop(run)):
+        st.rerun()
 
 
 def _figures(run: Run, status: RunStatus) -> None:
@@ -142,7 +144,7 @@ def _chart(chart: charts.Chart, key: str) -> None:
 
 def start(selection: Selection, spec: RunSpec) -> None:
     """Puts a run into the queue and shows it from here on."""
-    if attempt(lambda: address.put(run=launch(selection.store, spec).id, step=None, sequence=None)):
+    if attempt(lambda: address.put(run=guard.start(selection.store, [spec])[0].id, step=None, sequence=None)):
         st.rerun()
 
 

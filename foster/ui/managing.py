@@ -12,7 +12,7 @@ from foster.errors import UserError
 from foster.removal import remove_run
 from foster.run_label import MAX_NAME, MAX_NOTE, RunLabel, write_label
 from foster.runs import Run, RunState, RunStatus, RunStore
-from foster.ui import address, words
+from foster.ui import address, guard, words
 from foster.ui.markup import show, tag
 from foster.ui.states import note, resume_button
 from foster.ui.storage import sizes
@@ -27,9 +27,12 @@ def tell() -> None:
 
 
 def manage(store: RunStore, run: Run, status: RunStatus, label: RunLabel) -> None:
-    if run.read_only:
+    edits = guard.policy().edits and not run.read_only
+    if run.shipped:
         show(tag("p", "This run is shipped with the sample: it cannot be renamed or deleted.", class_="hint"))
-    else:
+    elif refusal := guard.refusal(run):
+        show(tag("p", refusal, class_="hint"))
+    if edits:
         with st.form(f"label-{run.id}", border=False):
             name, text = st.columns([4, 6], gap="medium")
             name.text_input("Name", label.name, max_chars=MAX_NAME, key=f"name-{run.id}", placeholder="none")
@@ -37,7 +40,7 @@ def manage(store: RunStore, run: Run, status: RunStatus, label: RunLabel) -> Non
             st.form_submit_button("Save name and note", icon=":material/save:", on_click=_rename, args=(run,))
     if status.state is RunState.DONE:
         takeaway(run, status)
-    if not run.read_only:
+    if not run.read_only and not guard.refusal(run):
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             if not status.is_terminal:
                 st.button(
@@ -46,11 +49,12 @@ def manage(store: RunStore, run: Run, status: RunStatus, label: RunLabel) -> Non
                     icon=":material/stop:",
                     disabled=run.stop_requested,
                     on_click=act,
-                    args=(run.request_stop, f"Run {run.id} stops at its next step and is kept."),
+                    args=(lambda: guard.stop(run), f"Run {run.id} stops at its next step and is kept."),
                 )
             elif status.state is not RunState.DONE:
                 resume_button(store, run)
-            _delete(store, run, status)
+            if edits:
+                _delete(store, run, status)
 
 
 def _delete(store: RunStore, run: Run, status: RunStatus) -> None:
@@ -90,12 +94,12 @@ def act(do: Callable[[], object], said: str) -> None:
 
 def _rename(run: Run) -> None:
     texts = [st.session_state[f"{what}-{run.id}"] or "" for what in ("name", "note")]
-    act(lambda: write_label(run, RunLabel(*texts)), f"Name and note of run {run.id} are kept.")
+    act(lambda: guard.edit(lambda: write_label(run, RunLabel(*texts))), f"Name and note of run {run.id} are kept.")
 
 
 def _remove(store: RunStore, run_id: str) -> None:
     def remove() -> None:
-        remove_run(store, run_id)
+        guard.edit(lambda: remove_run(store, run_id))
         address.put(run=None)
 
     st.session_state.pop(f"asked-{run_id}", None)

@@ -26,7 +26,7 @@ def recommendations(selection: Selection, run: Run, status: RunStatus) -> None:
         return
     items = load.table(run, "items")
     try:
-        found = shelf(run, selection.store.cache)
+        found = shelf(run, selection.store.cache_of(run))
     except UserError as error:
         note("The students cannot be asked", str(error), "bad")
         _to_distil()

@@ -9,12 +9,10 @@ from enum import StrEnum
 from pathlib import Path
 
 from foster.data_store import DataStore, slug_of
+from foster.policy import DATA_VARIABLE, ENCODERS_VARIABLE, MINILM, SAMPLE, listed
 from foster.runs import RunStore
+from foster.ui import guard
 from foster.ui.state import data_name
-
-SAMPLE = "sample"
-DATA_VARIABLE, ENCODERS_VARIABLE = "FOSTER_DATA", "FOSTER_ENCODERS"  # set by `foster app`, separated like $PATH
-MINILM = "minilm"
 
 
 class Origin(StrEnum):
@@ -41,7 +39,8 @@ class Source:
 def sources(store: RunStore) -> tuple[Source, ...]:
     """Keys and names are unique; the sample comes first."""
     found = {SAMPLE: Source(SAMPLE, SAMPLE, data_name(SAMPLE), Origin.SAMPLE)}
-    folders = listed(DATA_VARIABLE)
+    allowed = guard.policy().data
+    folders = [folder for folder in listed(DATA_VARIABLE) if allowed is None or folder in allowed]
     for folder in folders:
         path = Path(folder)
         shared = sum(Path(other).name == path.name for other in folders) > 1
@@ -49,7 +48,7 @@ def sources(store: RunStore) -> tuple[Source, ...]:
         key = _free(slug_of(name), found)
         found[key] = Source(key, folder, name, Origin.FOLDER)
     own = DataStore(store)
-    for slug in own.list():
+    for slug in own.list() if allowed is None else ():
         key = _free(slug, found)
         found[key] = Source(key, str(own.root / slug), slug, Origin.OWN)
     return tuple(found.values())
@@ -62,12 +61,9 @@ def source_of(store: RunStore, path: str) -> Source | None:
 
 def encoders() -> dict[str, str]:
     """The text encoders that may be used: what `RunSpec.encoder` calls it → what a person calls it."""
-    return {MINILM: "MiniLM, the default", **{name: _encoder_name(name) for name in listed(ENCODERS_VARIABLE)}}
-
-
-def listed(variable: str) -> tuple[str, ...]:
-    """The different entries of an environment variable, in their order."""
-    return tuple(dict.fromkeys(filter(None, os.environ.get(variable, "").split(os.pathsep))))
+    allowed = guard.policy().encoders
+    names = [name for name in listed(ENCODERS_VARIABLE) if allowed is None or name in allowed]
+    return {MINILM: "MiniLM, the default", **{name: _encoder_name(name) for name in names}}
 
 
 def _encoder_name(name: str) -> str:

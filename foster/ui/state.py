@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
 from foster.errors import UserError
 from foster.markup import plain
+from foster.policy import OPEN, Policy
 from foster.run_label import read_label
-from foster.runs import Run, RunState, RunStatus, RunStore, default_root
-from foster.ui import address, words
+from foster.runs import Run, RunState, RunStatus, RunStore
+from foster.ui import address, guard, words
 
 
 class Prefer(StrEnum):
@@ -22,9 +23,9 @@ class Prefer(StrEnum):
 
 @dataclass(frozen=True)
 class Selection:
-    """page: the script that is shown. runs: what the store holds, newest first, with the statuses seen in one look.
-    unknown: a run id that the URL asks for and the store does not have. problem: why the store cannot be read.
-    uploads: whether a person may bring data and delete it again."""
+    """page: the script that is shown. runs: what is listed of the store, newest first, with the statuses seen in one
+    look. unknown: a run id that the URL asks for and the store does not have. problem: why the store cannot be read.
+    uploads: whether a person may bring data and delete it again. policy: what else they may do."""
 
     page: str
     store: RunStore
@@ -34,6 +35,7 @@ class Selection:
     unknown: str | None = None
     problem: str | None = None
     uploads: bool = True
+    policy: Policy = OPEN
 
     @property
     def demo(self) -> Run | None:
@@ -48,25 +50,33 @@ class Selection:
 
 def select(page: str, prefer: Prefer) -> Selection:
     """The URL's run, else the preferred one."""
-    store = RunStore(default_root())
+    store, policy = guard.store(), guard.policy()
+    empty = Selection(page, store, (), None, None, uploads=policy.edits, policy=policy)
     try:
-        runs = tuple(store.survey()[0])
+        found = tuple(store.survey()[0])
     except UserError as error:
-        return Selection(page, store, (), None, None, problem=str(error))
+        return replace(empty, problem=str(error))
+    selection = replace(empty, runs=tuple(each for each in found if _is_listed(*each)))
     asked = address.asked("run")
     if asked is None:
-        run, status = _preferred(runs, prefer) or (None, None)
-        return Selection(page, store, runs, run, status)
-    for run, status in runs:
+        run, status = _preferred(selection.runs, prefer) or (None, None)
+        return replace(selection, run=run, status=status)
+    for run, status in found:
         if run.id == asked:
-            return Selection(page, store, runs, run, status)
-    return Selection(page, store, runs, None, None, unknown=asked)
+            return replace(selection, run=run, status=status)
+    return replace(selection, unknown=asked)
+
+
+def _is_listed(run: Run, status: RunStatus) -> bool:
+    """What other visitors launched is listed while it works or waits; later it opens by its address only."""
+    return run.read_only or not status.is_terminal or not guard.refusal(run)
 
 
 def _preferred(runs: tuple[tuple[Run, RunStatus], ...], prefer: Prefer) -> tuple[Run, RunStatus] | None:
     if prefer is Prefer.ACTIVE:
         active = [each for each in runs if not each[1].is_terminal]
-        return min(active, key=lambda each: (each[1].state is RunState.QUEUED, each[1].created), default=None)
+        order = {run.id: (bool(guard.refusal(run)), status.state is RunState.QUEUED) for run, status in active}
+        return min(active, key=lambda each: (*order[each[0].id], each[1].created), default=None)
     demo = _demo(runs)
     finished = [each for each in runs if each[1].state is RunState.DONE]
     shown = [each for each in runs if each[0] == demo] or finished or list(runs)
@@ -74,7 +84,7 @@ def _preferred(runs: tuple[tuple[Run, RunStatus], ...], prefer: Prefer) -> tuple
 
 
 def _demo(runs: tuple[tuple[Run, RunStatus], ...]) -> Run | None:
-    return next((run for run, status in runs if run.read_only and status.state is RunState.DONE), None)
+    return next((run for run, status in runs if run.shipped and status.state is RunState.DONE), None)
 
 
 def data_name(source: str) -> str:
@@ -86,7 +96,7 @@ def label(run: Run, status: RunStatus) -> str:
     """A run in one line of plain text."""
     spec = run.spec
     asked = f"{data_name(spec.data)}, {spec.sequences} × {spec.length}, γ\u00a0{spec.regularisation:g}"
-    if run.read_only:
+    if run.shipped:
         return f"Demo: {asked}"
     if name := plain(read_label(run).name, 60):
         asked = f"{name} · {asked}"

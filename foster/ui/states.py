@@ -10,10 +10,9 @@ from collections.abc import Callable
 import streamlit as st
 
 from foster.errors import UserError
-from foster.launch import resume
 from foster.runs import Run, RunState, RunStatus, RunStore
-from foster.ui import address, words
-from foster.ui.markup import join, show, tag
+from foster.ui import address, guard, words
+from foster.ui.markup import Markup, show, tag
 from foster.ui.state import Selection, label
 
 TITLES = {
@@ -72,7 +71,7 @@ def run_links(selection: Selection) -> None:
 
 def note(title: str, text: str = "", kind: str = "plain") -> None:
     """A quiet box. kind: plain, good or bad; the title says it too, so colour is never alone."""
-    body = [tag("p", text)] if text else []
+    body = [tag("p", text if isinstance(text, Markup) else guard.policy().tell(text))] if text else []
     show(tag("section", tag("h2", title), *body, class_=f"note {kind}", role="alert" if kind == "bad" else "status"))
 
 
@@ -84,7 +83,7 @@ def banner(store: RunStore, run: Run, status: RunStatus, ready: str = "", *, her
     if status.state is RunState.DONE:
         return
     text, kind = _sentence(run, status)
-    note(TITLES[status.state] if not status.paused else "Paused", join(text, " ", ready), kind)
+    note(TITLES[status.state] if not status.paused else "Paused", f"{text} {ready}".strip(), kind)
     with st.container(horizontal=True):
         if status.state in (RunState.LOST, RunState.STOPPED, RunState.FAILED):
             resume_button(store, run)
@@ -119,10 +118,13 @@ def resume_button(store: RunStore, run: Run) -> None:
     """Puts a stopped, failed or lost run back into the queue."""
     if run.read_only:
         return
+    if refusal := guard.refusal(run):
+        show(tag("p", refusal, class_="hint"))
+        return
     asked = st.button(
         "Resume from the last checkpoint", icon=":material/replay:", key=f"resume-{run.id}", type="primary"
     )
-    if asked and attempt(lambda: resume(store, run.id)):
+    if asked and attempt(lambda: guard.start(store, again=[run.id])):
         address.put(run=run.id)
         st.rerun()
 

@@ -9,10 +9,9 @@ from typing import TypeVar
 import streamlit as st
 
 from foster.errors import UserError
-from foster.launch import launch, resume
 from foster.runs import Run, RunState, RunStatus, RunStore
 from foster.spec import RunSpec
-from foster.ui import address, heat, load, reasons, words
+from foster.ui import address, guard, heat, load, reasons, words
 from foster.ui import grid as grids
 from foster.ui.forecast import roughly
 from foster.ui.grid import Grid, Plan
@@ -131,21 +130,33 @@ def _launch(selection: Selection, run: Run, base: RunSpec, shown: Grid, plan: Pl
         parts = " and ".join(filter(None, (begin, go_on if plan.again else "")))
         show(tag("p", f"{parts[0].upper()}{parts[1:]}.{there}", class_="say", role="status"))
         show(tag("p", _time(selection, run, shown, plan), class_="hint"))
-    too_many = plan.count > MOST
+    most = min(MOST, selection.policy.each or MOST)
+    too_many = plan.count > most
     if too_many:
-        note("Too many at once", f"At most {MOST} runs start with one press; choose fewer numbers.", "bad")
+        note(
+            "Too many at once",
+            f"At most {words.plural(most, 'run')} start with one press; choose fewer numbers.",
+            "bad",
+        )
     name = f"Start {words.plural(plan.count, 'run')}" if plan.count else "Start"
+    refusal = next(filter(None, map(selection.policy.refusal, plan.new)), "")
+    if refusal and not too_many:
+        note("Not here", f"{refusal[0].upper()}{refusal[1:]}.")
     pressed = st.button(
         name,
         key="start-grid",
         type="primary",
         icon=":material/grid_view:",
-        disabled=not plan.count or too_many,
+        disabled=not plan.count or too_many or bool(refusal),
         width="stretch",
     )
-    if pressed and plan.count and not too_many and attempt(lambda: _start(selection.store, plan)):
+    if pressed and plan.count and attempt(lambda: guard.start(selection.store, plan.new, plan.again)):
         st.rerun()
-    waiting = [cell.run_id for cell in shown.cells.values() if cell.state in (RunState.QUEUED, RunState.RUNNING)]
+    waiting = [
+        cell.run_id
+        for cell in shown.cells.values()
+        if cell.state in (RunState.QUEUED, RunState.RUNNING) and not guard.refusal(selection.store.get(cell.run_id))
+    ]
     if waiting:
         hint = "Runs that have begun keep what they computed and can go on later."
         stopped = st.button(
@@ -155,18 +166,11 @@ def _launch(selection: Selection, run: Run, base: RunSpec, shown: Grid, plan: Pl
             st.rerun()
 
 
-def _start(store: RunStore, plan: Plan) -> None:
-    for run_id in plan.again:
-        resume(store, run_id)
-    for spec in plan.new:
-        launch(store, spec)
-
-
 def _stop(store: RunStore, waiting: Sequence[str]) -> None:
     for run_id in waiting:
         run = store.get(run_id)
         if not run.status().is_terminal and not run.stop_requested:
-            run.request_stop()
+            guard.stop(run)
 
 
 def _time(selection: Selection, run: Run, shown: Grid, plan: Plan) -> str:

@@ -18,7 +18,7 @@ from foster.data_store import DataStore, slug_of
 from foster.errors import UserError
 from foster.formats import Dataset, foreign
 from foster.formats.foreign import Roles
-from foster.ui import address, words
+from foster.ui import address, guard, words
 from foster.ui.anatomy import dropped_list
 from foster.ui.markup import plain, show, tag
 from foster.ui.sources import Origin, sources
@@ -236,7 +236,7 @@ def _save(selection: Selection, built: Built, stem: str) -> None:
         asked = st.button("Save this log", type="primary", icon=":material/save:", disabled=not name.strip())
     st.caption(f"It will be listed as {slug_of(name)}, with a number behind it if that name is taken.")
     if asked and selection.uploads:
-        attempt(lambda: _write(selection, built, name))
+        attempt(lambda: guard.edit(lambda: _write(selection, built, name)))
         if SAVED in st.session_state:
             st.rerun()
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
 import streamlit as st
 
 from foster.errors import UserError
+from foster.policy import MINILM, Toy
 from foster.spec import DEVICES, RunSpec
-from foster.ui import address
-from foster.ui.sources import MINILM, Source, encoders
+from foster.ui import address, guard
+from foster.ui.sources import Source, encoders
 from foster.ui.states import note
 
 SEQUENCES = (1, 2, 5, 10, 20, 40, 60, 100)
@@ -44,16 +45,22 @@ def spec_form(start: RunSpec) -> RunSpec | None:
     (the form says why). Values survive a switch of pages.
     """
     keep: dict[str, Any] = {"persist_state": "session"}
+    toy = guard.policy().toy
+    start = start if toy is None else _smaller(start, toy)
     sequences = st.select_slider(
         "Sequences",
-        _with(SEQUENCES, start.sequences),
+        _up_to(toy.sequences if toy else None, SEQUENCES, start.sequences),
         start.sequences,
         key="form-sequences",
         help="How many synthetic sequences there are to condense into.",
         **keep,
     )
     length = st.select_slider(
-        "Positions in each", _with(LENGTHS, start.length), start.length, key="form-length", **keep
+        "Positions in each",
+        _up_to(toy.length if toy else None, LENGTHS, start.length),
+        start.length,
+        key="form-length",
+        **keep,
     )
     regularisation = st.select_slider(
         "Regularisation γ",
@@ -64,6 +71,23 @@ def spec_form(start: RunSpec) -> RunSpec | None:
         **keep,
         help="How strongly items of similar meaning are asked to appear together. 0 leaves the sequences free.",
     )
+    rest = _rest(start, keep) if toy is None else _rest_of_toy(start, toy, keep)
+    fields = {
+        **asdict(start),
+        "sequences": sequences,
+        "length": length,
+        "regularisation": regularisation,
+        **rest,
+    }
+    try:
+        return RunSpec(**fields)
+    except UserError as error:
+        note("These settings do not work", str(error), kind="bad")
+        return None
+
+
+def _rest(start: RunSpec, keep: dict[str, Any]) -> dict[str, Any]:
+    """What stands folded under the three sliders."""
     with st.expander("Everything else"):
         steps = st.number_input(
             "Distillation steps",
@@ -103,23 +127,26 @@ def spec_form(start: RunSpec) -> RunSpec | None:
             **keep,
             help="Choices are made on validation items; look at the test items once, at the end.",
         )
-    fields = {
-        **asdict(start),
+    return {
         "encoder": encoder,
-        "sequences": sequences,
-        "length": length,
-        "regularisation": regularisation,
         "steps": None if steps is None else int(steps),
         "students": int(students or 1),
         "seed": int(seed or 0),
         "device": device or "auto",
         "report_test": report_test,
     }
-    try:
-        return RunSpec(**fields)
-    except UserError as error:
-        note("These settings do not work", str(error), kind="bad")
-        return None
+
+
+def _rest_of_toy(start: RunSpec, toy: Toy, keep: dict[str, Any]) -> dict[str, Any]:
+    steps = st.slider("Distillation steps", 0, toy.steps, start.steps, key="form-steps", **keep)
+    return {"steps": int(steps)}
+
+
+def _smaller(start: RunSpec, toy: Toy) -> RunSpec:
+    """The largest toy, from which a visitor begins."""
+    return replace(
+        start, sequences=toy.sequences, length=toy.length, steps=toy.steps, students=toy.students, seed=toy.seed
+    )
 
 
 def _encoder(start: str, keep: dict[str, Any]) -> str:
@@ -137,6 +164,10 @@ def _encoder(start: str, keep: dict[str, Any]) -> str:
         help="It turns titles into vectors, and its weights stay as they are. The server was started with this list.",
     )
     return chosen if chosen in names else MINILM
+
+
+def _up_to(most: int | None, options: Sequence[int], value: int) -> list[int]:
+    return [option for option in _with(options, value) if most is None or option <= most]
 
 
 def _with(options: Sequence[N], value: N) -> list[N]:

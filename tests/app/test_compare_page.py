@@ -188,7 +188,7 @@ def test_a_sweep_starts_what_it_says(store: Path, monkeypatch: pytest.MonkeyPatc
         launched.append(spec)
         return store.create(spec)
 
-    monkeypatch.setattr("foster.ui.sweeping.launch", launch)
+    monkeypatch.setattr("foster.ui.guard.launch", launch)
     run = lay_changed(store, 1, sequences=10, regularisation=0.1, report_test=True)
     app = grid(run, m="5,10", g="0.0,0.1")
     assert "3 new runs. 1 of the grid is there or on the way." in text(app)
@@ -206,7 +206,7 @@ def test_a_sweep_starts_what_it_says(store: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_a_sweep_is_stopped_and_goes_on(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     resumed: list[str] = []
-    monkeypatch.setattr("foster.ui.sweeping.resume", lambda store, run_id: resumed.append(run_id))
+    monkeypatch.setattr("foster.ui.guard.resume", lambda store, run_id: resumed.append(run_id))
     run = lay_changed(store, 1, sequences=10)
     waiting = lay_changed(store, 2, state="queued", sequences=5)
     working = lay_changed(store, 3, state="running", sequences=20)
@@ -242,7 +242,7 @@ def test_a_failed_launch_says_why(store: Path, monkeypatch: pytest.MonkeyPatch) 
     def full(store: RunStore, spec: RunSpec) -> object:
         raise UserError("only 3 MB are free")
 
-    monkeypatch.setattr("foster.ui.sweeping.launch", full)
+    monkeypatch.setattr("foster.ui.guard.launch", full)
     app = grid(lay_changed(store, 1))
     check(app.button(key="start-grid").click().run())
     assert "only 3 MB are free" in text(app)

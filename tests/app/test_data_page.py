@@ -169,7 +169,7 @@ def test_a_log_is_brought_previewed_saved_and_distilled(
         launched.append(spec)
         return store.create(spec)
 
-    monkeypatch.setattr("foster.ui.live.launch", launch)
+    monkeypatch.setattr("foster.ui.guard.launch", launch)
     app = visit(view="bring")
     assert "Nothing leaves this machine" in shown(app)
     upload(app, LOG + EXTRA, "My Café log.csv")
@@ -304,7 +304,7 @@ def test_the_form_offers_the_servers_encoders_only(
     assert not any(box.label == "Text encoder" for box in visit("distil").selectbox)
     monkeypatch.setenv("FOSTER_ENCODERS", os.pathsep.join(["org/model", "/srv/secret/tiny"]))
     launched: list[RunSpec] = []
-    monkeypatch.setattr("foster.ui.live.launch", lambda store, spec: launched.append(spec) or store.create(spec))
+    monkeypatch.setattr("foster.ui.guard.launch", lambda store, spec: launched.append(spec) or store.create(spec))
     app = visit("distil")
     box = app.selectbox(key="form-encoder")
     assert box.options == ["MiniLM, the default", "org/model", "tiny"]

@@ -33,7 +33,7 @@ class Planted(Run):
 
 
 def member(name: str, state: RunState = RunState.DONE, read_only: bool = False, **spec: Any) -> tuple[Run, RunStatus]:
-    run = Planted(name, Path(name), read_only, replace(BASE, **spec))
+    run = Planted(name, Path(name), read_only, False, replace(BASE, **spec))
     return run, RunStatus(state, created=0.0, fraction=0.4 if state is RunState.RUNNING else 0.0)
 
 

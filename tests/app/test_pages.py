@@ -153,7 +153,7 @@ def test_pause_stop_and_resume_leave_their_marks(store: Path, visit: Open) -> No
 
 def test_a_lost_run_is_resumed(store: Path, visit: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    monkeypatch.setattr("foster.ui.states.resume", lambda store, run_id: asked.append(run_id))
+    monkeypatch.setattr("foster.ui.guard.resume", lambda store, run_id: asked.append(run_id))
     lay_run(store, state="running", ready="snapshots")
     check(visit("pages/distil.py", run=RUN).button(key=f"resume-{RUN}").click().run())
     assert asked == [RUN]
@@ -166,7 +166,7 @@ def test_the_form_launches_what_it_says(store: Path, visit: Open, monkeypatch: p
         launched.append(spec)
         return store.create(spec)  # type: ignore[attr-defined]
 
-    monkeypatch.setattr("foster.ui.live.launch", launch)
+    monkeypatch.setattr("foster.ui.guard.launch", launch)
     app = visit("pages/distil.py")
     app.select_slider(key="form-sequences").set_value(5)
     app.select_slider(key="form-length").set_value(10)

@@ -152,7 +152,7 @@ def test_a_run_that_came_alive_meanwhile_is_not_deleted(store: RunStore, visit: 
 
 def test_a_lost_run_is_resumed(store: RunStore, visit: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    monkeypatch.setattr("foster.ui.states.resume", lambda store, run_id: asked.append(run_id))
+    monkeypatch.setattr("foster.ui.guard.resume", lambda store, run_id: asked.append(run_id))
     lay_run(store.root, state="running", ready="snapshots")
     check(visit(run=RUN).button(key=f"resume-{RUN}").click().run())
     assert asked == [RUN]

@@ -24,12 +24,12 @@ WIDE, NARROW = {"width": 1360, "height": 900}, {"width": 390, "height": 844}
 
 
 @contextmanager
-def serving(runs: Path) -> Iterator[str]:
-    """`foster app` on a free port with its own store; the address without a slash at the end."""
+def serving(runs: Path, *options: str) -> Iterator[str]:
+    """`foster app` with `options` on a free port with its own store; the address without a slash at the end."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "foster", "app", "--port", str(port), "--runs", str(runs)]
+    command = [sys.executable, "-m", "foster", "app", "--port", str(port), "--runs", str(runs), *options]
     log = runs.with_suffix(".log")
     with log.open("w") as output:
         server = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import sys
@@ -10,7 +11,8 @@ from pathlib import Path
 import pytest
 from cli_tools import Foster, until
 
-from foster.runs import RunState, RunStore
+from foster.policy import current
+from foster.runs import RunState, RunStatus, RunStore
 from foster.spec import RunSpec
 
 
@@ -82,3 +84,83 @@ def test_app_refuses_what_it_cannot_offer(
     code, out, err = foster("app", option, value, become=pytest.fail)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert said in err
+
+
+# --- for visitors
+
+
+@pytest.fixture
+def words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a call leaves in the environment is gone after the test."""
+    for name in ("FOSTER_RUNS", "FOSTER_PUBLIC", "FOSTER_QUEUE_LIMIT", "FOSTER_DATA", "FOSTER_ENCODERS"):
+        monkeypatch.setenv(name, "")
+
+
+@pytest.mark.parametrize(
+    ("given", "what", "queue"),
+    [
+        (("--public",), "toys", "10"),
+        (("--public", "--queue-limit", "3"), "toys", "3"),
+        (("--public", "--allow-launch", "--queue-limit", "40"), "full", "40"),
+    ],
+)
+def test_app_hands_on_what_visitors_may_do_and_takes_no_upload(
+    foster: Foster, store: RunStore, words: None, given: tuple[str, ...], what: str, queue: str
+) -> None:
+    became: list[list[str]] = []
+    assert foster("app", *given, become=became.append)[0] == 0
+    assert (os.environ["FOSTER_PUBLIC"], os.environ["FOSTER_QUEUE_LIMIT"]) == (what, queue)
+    assert os.environ["FOSTER_RUNS"] == str(store.root)
+    assert became[0][-2:] == ["--server.maxUploadSize", "0"]
+    assert not store.root.exists(), "looking writes nothing"
+
+
+def test_without_public_words_of_before_mean_nothing(
+    foster: Foster, words: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FOSTER_PUBLIC", "full")
+    became: list[list[str]] = []
+    assert foster("app", become=became.append)[0] == 0
+    assert os.environ["FOSTER_PUBLIC"] == ""
+    assert "--server.maxUploadSize" not in became[0]
+
+
+def test_a_class_may_use_what_the_server_offers(foster: Foster, words: None, data: Path) -> None:
+    given = ("--public", "--allow-launch", "--data", str(data), "--encoder", "org/model")
+    assert foster("app", *given, become=lambda command: None)[0] == 0
+    policy = current()
+    assert policy.data == ("sample", str(data))
+    assert policy.encoders == ("minilm", "org/model")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("--allow-launch",), "--allow-launch says what visitors may do; give it together with --public"),
+        (("--queue-limit", "5"), "--queue-limit says what visitors may do; give it together with --public"),
+        (("--queue-limit", "0"), "--queue-limit says what visitors may do"),
+        (("--public", "--queue-limit", "0"), "--queue-limit is 0; give a number of runs from 1 to 1000"),
+        (("--public", "--queue-limit", "many"), "'many' is no whole number"),
+        (("--public", "--data", "films"), "--data has no use with --public"),
+        (("--public", "--encoder", "org/model"), "--encoder has no use with --public"),
+    ],
+)
+def test_flags_that_do_not_go_together_are_one_line(
+    foster: Foster, words: None, given: tuple[str, ...], said: str
+) -> None:
+    code, out, err = foster("app", *given, become=pytest.fail)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert said in err
+    assert os.environ["FOSTER_PUBLIC"] == ""
+
+
+def test_opening_the_app_for_visitors_wakes_their_queue_and_takes_old_runs_away(
+    foster: Foster, store: RunStore, words: None
+) -> None:
+    theirs = RunStore(store.root / ".visitors", bundled=None)
+    waiting, old = theirs.create(RunSpec(steps=0)), theirs.create(RunSpec(steps=0))
+    ended = RunStatus(RunState.STOPPED, created=1.0, finished=2.0)
+    (old.path / "status.json").write_text(json.dumps(ended.to_json()))
+    assert foster("app", "--public", become=lambda command: None)[0] == 0
+    assert not old.path.exists()
+    until(lambda: waiting.status().state is RunState.DONE)
