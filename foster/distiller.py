@@ -32,7 +32,7 @@ from torch import Generator, Tensor
 from foster.cooccurrence import regulariser, semantic_similarity
 from foster.errors import UserError
 from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender
-from foster.subset import ItemSubset, draw_subset, whole_catalogue
+from foster.subset import ItemSubset, draw_subset, read_with, whole_catalogue
 from foster.synthetic import SyntheticSequences
 from foster.training import Batch, RealWindows, Recipe, Trainer, mix
 
@@ -276,11 +276,8 @@ class Distiller:
         held = [ids for batch in real for ids in (batch.items.flatten(), batch.targets[batch.targets >= 0])]
         needed = torch.cat(held) if held else torch.empty(0, dtype=torch.int64, device=self.device)
         subset = draw_subset(n_items, needed, c.subset, self.draw)
-        outside = items[~torch.isin(items, subset.items)].unique()
-        table_items = torch.cat([subset.items, outside])
-        order = table_items.argsort()
-        rows = order[torch.searchsorted(table_items[order], items.contiguous())]
-        return View(subset, self.features[table_items], rows, shares, self.basis[subset.items])
+        ids, rows = read_with(subset, items)
+        return View(subset, self.features[ids], rows, shares, self.basis[subset.items])
 
     @property
     def at_checkpoint(self) -> bool:

@@ -55,10 +55,12 @@ from foster.synthetic import (
 from foster.training import RealWindows, Recipe
 from foster.trajectory import ExpertConfig, ExpertTrajectory, train_expert
 
-SOFT_RECIPE = Recipe(steps=300, learning_rate=2e-2, matrix_rate=0.05, warmup=30, dropout=0.3, batch_size=20)
+SOFT_RECIPE = Recipe(
+    steps=300, learning_rate=2e-2, matrix_rate=0.05, warmup=30, dropout=0.3, batch_size=20, subset=2048
+)
 # One wide layer and softer logits than the full-data model's: few sequences teach it in half the steps.
 STUDENT = RecommenderConfig(width=128, layers=1, temperature=0.1, dropout=SOFT_RECIPE.dropout)
-HARD_RECIPE = Recipe(steps=100, learning_rate=1e-2, dropout=0.5)
+HARD_RECIPE = Recipe(steps=100, learning_rate=1e-2, dropout=0.5, subset=2048)
 SNAPSHOTS = 30
 # The first student of these rows stays with the run, for recommendations side by side; so does the full-data model.
 STORED_STUDENTS = ("soft", "hard", "random", "untrained")
@@ -294,7 +296,7 @@ def student_shape(spec: RunSpec) -> RecommenderConfig:
 
 def _check_student(spec: RunSpec, run: RunWriter, world: World, distiller: Distiller) -> None:
     """One fresh student on the set as it stands, on validation: what the live page shows."""
-    draw = drawn_rows(distiller.synthetic.detach(), distiller.basis, SOFT_RECIPE.batch_size)
+    draw = drawn_rows(distiller.synthetic.detach(), distiller.basis, SOFT_RECIPE)
     seed = derived_seed(spec.seed, "check", distiller.step)
     student = train_student(draw, world.features, student_shape(spec), SOFT_RECIPE, seed, run.checkpoint)
     found = summary(world.protocol.ranks(model_scorer(student, world.features), "valid"))
@@ -321,7 +323,7 @@ def _students(
 
     def soft_rows(synthetic: SyntheticSequences) -> Draw:
         synthetic = synthetic.to(world.device)
-        return drawn_rows(synthetic, synthetic.basis(features), soft_recipe.batch_size)
+        return drawn_rows(synthetic, synthetic.basis(features), soft_recipe)
 
     def labelled(items: Tensor) -> Draw:
         """Teacher labels at equal bytes: as many readings of the same rank, rounded as they would be stored."""
@@ -329,7 +331,7 @@ def _students(
         return soft_rows(replace(made, queries=rounded(made.queries)))
 
     def plain(sequences: Tensor) -> Draw:
-        return every_step(hard_batch(sequences))
+        return every_step(hard_batch(sequences.to(world.device)))
 
     def draw(name: str) -> Generator:
         return Generator().manual_seed(derived_seed(spec.seed, name))

@@ -31,13 +31,15 @@ def train_student(
 ) -> SequentialRecommender:
     """A randomly initialised recommender trained by `recipe` on the batches that `draw` gives; None: untrained.
 
-    features [V, D_text] are the public text features. each_step is called after every step and may raise to stop.
+    features [V, D_text] are the public text features, on the device where the batches are. each_step is called after
+    every step and may raise to stop.
     """
     generator = Generator().manual_seed(seed)
     model = build_recommender(features.shape[1], config, generator).to(features.device)
     if draw is not None:
         dropout = Generator(features.device).manual_seed(derived_seed(seed, "dropout"))
-        batches = (draw(generator).to(features.device) for _ in range(recipe.steps))
+        size = recipe.subset
+        batches = (draw(generator).on_subset(len(features), size, generator) for _ in range(recipe.steps))
         for _ in train(Trainer(model, features, recipe, dropout), batches):
             each_step()
     return model

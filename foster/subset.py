@@ -55,3 +55,12 @@ def draw_subset(n_items: int, needed: Tensor, size: int, generator: Generator) -
     inclusion = torch.ones(len(order), device=device)
     inclusion[len(fixed) :] = room / (n_items - len(fixed))
     return ItemSubset(items, inclusion[order].log())
+
+
+def read_with(subset: ItemSubset, inputs: Tensor) -> tuple[Tensor, Tensor]:
+    """The table of a step that scores a subset and reads any items: catalogue ids [V'], the subset's first and then the
+    inputs outside it, and the rows of `inputs` (ids, any shape) in that table."""
+    outside = inputs[~torch.isin(inputs, subset.items)].unique()
+    ids = torch.cat([subset.items, outside])
+    order = ids.argsort()
+    return ids, order[torch.searchsorted(ids[order], inputs.contiguous())]

@@ -36,6 +36,7 @@ from torch.nn import functional as F
 
 from foster.errors import UserError
 from foster.interactions import Interactions
+from foster.subset import ItemSubset, draw_subset
 from foster.training import Batch, Recipe
 
 SCHEMA = 2
@@ -175,15 +176,16 @@ class SyntheticSequences:
         first = self.items[..., 0]
         return in_order(items, first, self.orders), in_order(shares, first, self.orders)
 
-    def batch(self, basis: Tensor, rows: Tensor | None = None) -> Batch:
-        """What a student trains on: input rows and dense label distributions [rows, L, V] of the given readings (ids
-        0 ≤ row < A·M; None: all). A position without an item has no label."""
+    def batch(self, basis: Tensor, rows: Tensor | None = None, scored: ItemSubset | None = None) -> Batch:
+        """What a student trains on: input rows and label distributions [rows, L, U] of the given readings (ids
+        0 ≤ row < A·M; None: all) over the scored items (None: all). A position without an item has no label."""
         items, shares = self.readings(basis)
         queries = self.queries
         if rows is not None:
             items, shares, queries = items[rows], shares[rows], queries[rows]
         used = (shares.sum(-1, keepdim=True) > 0).to(queries.dtype)
-        return Batch(items, shares, (queries @ basis.T).softmax(-1) * used)
+        logits = queries @ basis.T if scored is None else queries @ basis[scored.items].T - scored.log_inclusion
+        return Batch(items, shares, logits.softmax(-1) * used, scored)
 
     def detach(self) -> SyntheticSequences:
         return replace(self, weights=self.weights.detach().clone(), queries=self.queries.detach().clone())
@@ -242,19 +244,31 @@ class SyntheticSequences:
             raise UserError(f"{path.name} is no synthetic set ({error}); choose a synthetic.safetensors") from None
 
 
-def drawn_rows(synthetic: SyntheticSequences, basis: Tensor, batch_size: int | None) -> Callable[[Generator], Batch]:
-    """Mini-batches of a soft set: `batch_size` readings drawn with replacement, all of them for None.
+def drawn_rows(synthetic: SyntheticSequences, basis: Tensor, recipe: Recipe) -> Callable[[Generator], Batch]:
+    """Mini-batches of a soft set: readings drawn with replacement, all of them where the recipe's batch is as large.
 
-    Labels become dense for the drawn rows only, so nothing of size A·M·L·V is held.
+    Labels become dense for the drawn rows and the scored items only, so nothing of size A·M·L·V is held. The items
+    scored in a step are the likeliest of each label of the batch and uniform draws.
     """
-    total = len(synthetic.queries)
+    total, n_items = len(synthetic.queries), len(basis)
+    size = recipe.subset if recipe.subset is not None and n_items > 2 * recipe.subset else None
+    likeliest = None if size is None else _likeliest(synthetic.queries, basis)
 
     def draw(generator: Generator) -> Batch:
-        if batch_size is None or batch_size >= total:
-            return synthetic.batch(basis)
-        return synthetic.batch(basis, torch.randint(total, (batch_size,), generator=generator).to(basis.device))
+        rows = None
+        if recipe.batch_size is not None and recipe.batch_size < total:
+            rows = torch.randint(total, (recipe.batch_size,), generator=generator).to(basis.device)
+        if size is None or likeliest is None:
+            return synthetic.batch(basis, rows)
+        needed = (likeliest if rows is None else likeliest[rows]).flatten()
+        return synthetic.batch(basis, rows, draw_subset(n_items, needed, size, generator))
 
     return draw
+
+
+def _likeliest(queries: Tensor, basis: Tensor) -> Tensor:
+    """The likeliest item [A·M, L] of every label."""
+    return torch.cat([(block @ basis.T).argmax(-1) for block in queries.split(4)])
 
 
 def hard_batch(sequences: Tensor) -> Batch:

@@ -6,7 +6,7 @@ B sequences, L positions, k items in a soft row, V items of the table at hand, D
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from foster.errors import UserError
 from foster.interactions import Interactions
 from foster.recommender import SequentialRecommender
+from foster.subset import ItemSubset, draw_subset, read_with
 
 NO_TARGET = -1
 
@@ -26,15 +27,27 @@ class Batch:
 
     items [B, L, k] int64 and weights [B, L, k]: the input at each position is Σ_k weight·e_item; a real event is k = 1
     with weight 1, padding has weight 0. targets: either ids [B, L] with NO_TARGET where there is none, or
-    distributions over the item table [B, L, V], all zero where there is none.
+    distributions [B, L, U] over the scored items, all zero where there is none. scored: the items that the softmax
+    runs over, with their inclusion probabilities; None for the whole catalogue. It holds every target id.
     """
 
     items: Tensor
     weights: Tensor
     targets: Tensor
+    scored: ItemSubset | None = None
 
-    def to(self, device: torch.device) -> Batch:
-        return Batch(self.items.to(device), self.weights.to(device), self.targets.to(device))
+    @property
+    def target_ids(self) -> Tensor:
+        """The ids among `targets`, with repeats; none of a batch of distributions."""
+        hard = self.targets.dtype == torch.int64
+        return self.targets[self.targets != NO_TARGET] if hard else self.items.new_empty(0)
+
+    def on_subset(self, n_items: int, size: int | None, generator: Generator) -> Batch:
+        """A batch of ids scored on its targets and uniform draws, `size` items together, where the catalogue has more
+        than twice as many; otherwise, for size None and for distributions, the batch as it is."""
+        if size is None or n_items <= 2 * size or self.targets.dtype != torch.int64:
+            return self
+        return replace(self, scored=draw_subset(n_items, self.target_ids, size, generator))
 
 
 def mix(table: Tensor, items: Tensor, weights: Tensor) -> Tensor:
@@ -42,24 +55,27 @@ def mix(table: Tensor, items: Tensor, weights: Tensor) -> Tensor:
     return (F.embedding(items, table) * weights.unsqueeze(-1)).sum(-2)
 
 
-def batch_logits(model: SequentialRecommender, features: Tensor, batch: Batch, generator: Generator | None) -> Tensor:
-    """Next-item logits [B, L, V] of every position over the rows of `features` [V, D_text]."""
-    table = model.item_table(features)
-    return model.logits(model(mix(table, batch.items, batch.weights), generator), table)
-
-
 def next_item_loss(
     model: SequentialRecommender, features: Tensor, batch: Batch, generator: Generator | None = None
 ) -> Tensor:
-    """Mean cross-entropy over the positions that have a target (hard ids or soft distributions)."""
-    if batch.targets.dtype == torch.int64:
-        # Only positions with a target are scored: real windows are mostly shorter than L.
-        table = model.item_table(features)
-        hidden = model(mix(table, batch.items, batch.weights), generator)
-        scored = batch.targets != NO_TARGET
-        return F.cross_entropy(model.logits(hidden[scored], table), batch.targets[scored])
-    log_p = batch_logits(model, features, batch, generator).log_softmax(-1)
-    return -(batch.targets * log_p).sum() / batch.targets.sum()
+    """Mean cross-entropy over the positions that have a target (hard ids or soft distributions).
+
+    features: of the whole catalogue [V, D_text]; only those of the scored items and of the inputs are read.
+    """
+    items, targets, scored = batch.items, batch.targets, batch.scored
+    if scored is not None:
+        ids, items = read_with(scored, items)
+        features = features[ids]
+        if targets.dtype == torch.int64:
+            targets = scored.rows(targets)
+    table = model.item_table(features)
+    hidden = model(mix(table, items, batch.weights), generator)
+    has_target = targets != NO_TARGET if targets.dtype == torch.int64 else targets.sum(-1) > 0
+    # Only positions with a target are scored: real windows are mostly shorter than L.
+    logits = model.logits(hidden[has_target], table if scored is None else table[: len(scored.items)])
+    if scored is not None:
+        logits = logits - scored.log_inclusion
+    return F.cross_entropy(logits, targets[has_target])
 
 
 @dataclass(frozen=True)
@@ -67,8 +83,9 @@ class Recipe:
     """How a recommender is trained: scalars only, nothing learned per item. It travels with a synthetic set.
 
     learning_rate: AdamW's peak, after a linear warm-up over `warmup` steps; decay: cosine to zero over `steps`
-    ("cosine") or none ("constant"); batch_size: sequences a step, None for all of them; matrix_rate: where it is given,
-    the weight matrices learn by Muon (Jordan et al., 2024) at this peak rate instead: its orthogonalised steps move all
+    ("cosine") or none ("constant"); batch_size: sequences a step, None for all of them; subset: items scored in a
+    step, where the catalogue has more than twice as many; None for all of them; matrix_rate: where it is given, the
+    weight matrices learn by Muon (Jordan et al., 2024) at this peak rate instead: its orthogonalised steps move all
     directions of a matrix alike, and a student of a small set gets there in half the steps.
     """
 
@@ -80,6 +97,7 @@ class Recipe:
     warmup: int = 10
     decay: str = "cosine"
     matrix_rate: float | None = None
+    subset: int | None = None
 
     def pace(self, step: int) -> float:
         """Share of the peak rate at step `step` (from 0)."""

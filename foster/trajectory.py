@@ -1,7 +1,10 @@
 """Expert trajectories: full-data training, recorded, so that the distiller can reset its models to anchors on it.
 
 An expert is a recommender trained on the whole log until validation stops improving. Its checkpoints (step 0, early
-steps, then one at every validation) are the anchors of METHOD §2; its best checkpoint is the teacher.
+steps, then one at every validation) are the anchors of METHOD §2; its best checkpoint is the teacher. What is validated
+and kept is the running average of the weights along the path (Polyak & Juditsky, 1992): it is a better model than the
+last point at a constant rate, and a smoother one, so patience may be short. Large catalogues are scored on a subset of
+their items, drawn anew at every step (`foster.subset`).
 """
 
 from __future__ import annotations
@@ -10,13 +13,15 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender
-from foster.training import Batch, RealWindows, Recipe, Trainer
+from foster.training import RealWindows, Recipe, Trainer
 
 EARLY_STEPS = (0, 5, 10, 20, 40, 80)
 
@@ -25,19 +30,25 @@ EARLY_STEPS = (0, 5, 10, 20, 40, 80)
 class ExpertConfig:
     """Full-data training. Stops when validation has not improved for `patience` checks in a row; no epoch cap.
 
-    check_every: steps between validations, None for about two epochs and at least 50 steps.
+    matrix_rate: Muon's rate for weight matrices, learning_rate: AdamW's for the rest; averaging: decay of the running
+    average of the weights; subset: items scored in a step, where the catalogue has more than twice as many;
+    check_every: steps between validations, None for about an epoch and at least 50 steps.
     """
 
-    learning_rate: float = 3e-3
+    learning_rate: float = 1e-2
+    matrix_rate: float = 0.02
     weight_decay: float = 1e-4
     batch_size: int = 128
-    patience: int = 6
+    averaging: float = 0.99
+    subset: int = 2048
+    patience: int = 4
     check_every: int | None = None
 
     def recipe(self, dropout: float) -> Recipe:
         return Recipe(
             steps=2**31,
             learning_rate=self.learning_rate,
+            matrix_rate=self.matrix_rate,
             weight_decay=self.weight_decay,
             batch_size=self.batch_size,
             dropout=dropout,
@@ -84,11 +95,6 @@ class ExpertTrajectory:
         model.load_state_dict(load_file(_anchor(self.folder, step)))
         return model.to(device)
 
-    def late(self) -> tuple[int, ...]:
-        """Anchors good enough to label with: the last third of those up to the best one, the best included."""
-        up_to_best = [step for step in self.steps if step <= self.best]
-        return tuple(up_to_best[-max(1, len(up_to_best) // 3) :])
-
 
 def train_expert(
     folder: Path,
@@ -111,7 +117,9 @@ def train_expert(
     dropout = Generator(device).manual_seed(seed + 1)
     model = build_recommender(features.shape[1], config, draw).to(device)
     trainer = Trainer(model, features, training.recipe(config.dropout), dropout)
-    every = training.check_every or max(50, 2 * -(-len(windows) // training.batch_size))
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(training.averaging))
+    averaged = cast(SequentialRecommender, average.module)
+    every = training.check_every or max(50, -(-len(windows) // training.batch_size))
     steps: list[int] = []
     best, best_step, stale, check = -1.0, 0, 0, 0
     progress_file = folder / "resume.json"
@@ -119,22 +127,25 @@ def train_expert(
         progress = json.loads(progress_file.read_text())
         state = load_file(folder / progress["state"])
         draw.set_state(state.pop("draw"))
+        average.load_state_dict({k: state.pop(f"average.{k}") for k in average.state_dict()})
         trainer.restore(state)
         steps, best, best_step = progress["steps"], progress["best"], progress["best_step"]
         stale, check = progress["stale"], progress["check"]
-    batches = _endless(windows, training.batch_size, draw)
     while True:
         loss = 0.0
         for _ in range(every):
             if trainer.steps in EARLY_STEPS:
-                save_file(model.state_dict(), _anchor(folder, trainer.steps))
+                save_file(averaged.state_dict(), _anchor(folder, trainer.steps))
                 steps.append(trainer.steps)
-            loss += trainer.step(next(batches)) / every
+            # Independent draws, not epochs: the generator's state alone says where a resumed run goes on.
+            batch = windows.draw(training.batch_size, draw).on_subset(len(features), training.subset, draw)
+            loss += trainer.step(batch) / every
+            average.update_parameters(model)
             each_step()
         check += 1
-        save_file(model.state_dict(), _anchor(folder, trainer.steps))
+        save_file(averaged.state_dict(), _anchor(folder, trainer.steps))
         steps.append(trainer.steps)
-        now = score(model)
+        now = score(averaged)
         best, best_step, stale = (now, trainer.steps, 0) if now > best else (best, best_step, stale + 1)
         done = stale >= training.patience
         if done:
@@ -145,18 +156,13 @@ def train_expert(
         else:
             # two state files in turn: the one the summary names is never the one being written
             state_file = folder / f"resume{check % 2}.safetensors"
-            save_file(trainer.state() | {"draw": draw.get_state()}, state_file)
+            averages = {f"average.{k}": v.contiguous() for k, v in average.state_dict().items()}
+            save_file(trainer.state() | averages | {"draw": draw.get_state()}, state_file)
             found = {"state": state_file.name, "steps": steps, "best": best, "best_step": best_step}
             _write(progress_file, {**found, "stale": stale, "check": check})
         yield ExpertCheck(check, trainer.steps, loss, now, best, done)
         if done:
             return
-
-
-def _endless(windows: RealWindows, batch_size: int, draw: Generator) -> Iterator[Batch]:
-    # Independent draws, not epochs: the generator's state alone says where a resumed run goes on.
-    while True:
-        yield windows.draw(batch_size, draw)
 
 
 def _anchor(folder: Path, step: int) -> Path:

@@ -344,11 +344,6 @@ def test_an_expert_killed_after_a_check_ends_bit_equal(tmp_path: Path) -> None:
         assert torch.equal(a, b)
 
 
-def test_step_zero_is_an_anchor_and_the_best_is_among_the_late_ones(expert: ExpertTrajectory) -> None:
-    assert expert.steps[0] == 0
-    assert expert.best in expert.late()
-
-
 def test_continuations_hold_no_item_twice_while_others_are_left(expert: ExpertTrajectory) -> None:
     teacher = [expert.load(expert.best, CPU)]
     made = teacher_continuations(teacher, FEATURES, torch.tensor([3, 9]), 8, Generator().manual_seed(0))

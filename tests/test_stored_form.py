@@ -71,7 +71,7 @@ def test_a_reading_is_the_same_items_in_its_order() -> None:
 def test_drawn_rows_are_readings_of_the_set() -> None:
     synthetic = planted_set(readings=3)
     basis = synthetic.basis(FEATURES)
-    whole, draw = synthetic.batch(basis), drawn_rows(synthetic, basis, 4)
+    whole, draw = synthetic.batch(basis), drawn_rows(synthetic, basis, Recipe(batch_size=4))
     drawn = draw(Generator().manual_seed(0))
     assert len(drawn.items) == 4
     for item_row, target_row in zip(drawn.items, drawn.targets, strict=True):
@@ -79,7 +79,7 @@ def test_drawn_rows_are_readings_of_the_set() -> None:
             torch.equal(item_row, i) and torch.allclose(target_row, t)
             for i, t in zip(whole.items, whole.targets, strict=True)
         )
-    assert len(drawn_rows(synthetic, basis, None)(Generator()).items) == 9
+    assert len(drawn_rows(synthetic, basis, Recipe())(Generator()).items) == 9
 
 
 @pytest.mark.parametrize("rank", [1, 2, 7, 8])

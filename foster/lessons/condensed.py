@@ -57,7 +57,7 @@ def condense(seed: int, sequences: int, steps: int = 20, regularisation: float =
 
 def soft(synthetic: SyntheticSequences) -> Draw:
     """What a student of the soft form sees."""
-    return drawn_rows(synthetic, synthetic.basis(features()), STUDENT.batch_size)
+    return drawn_rows(synthetic, synthetic.basis(features()), STUDENT)
 
 
 def hard(synthetic: SyntheticSequences) -> Draw:
