@@ -47,14 +47,14 @@ class DistillConfig:
     B̃ᵀB̃ / |U|.
     """
 
-    steps: int = 150
-    save_every: int = 50
+    steps: int = 60
+    save_every: int = 20
     paths: int = 4
     student_steps: int = 5
     real_weight: float = 0.3
-    real_batch: int = 128
+    real_batch: int = 64
     momentum: float = 0.9
-    synthetic_rate: float = 1.0
+    synthetic_rate: float = 1.5
     regularisation: float = 0.1
     subset: int = 1024
     ridge: float = 1e-3
@@ -88,7 +88,7 @@ class DistillStep:
 def default_steps(n_items: int, positions: int, events: int) -> int:
     """Outer steps where the run names none: the same for every size so far."""
     del n_items, positions, events
-    return 150
+    return 60
 
 
 @dataclass(frozen=True)

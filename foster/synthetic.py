@@ -277,25 +277,28 @@ def hard_batch(sequences: Tensor) -> Batch:
     return Batch(inputs.clamp(min=0).unsqueeze(-1), (inputs >= 0).float().unsqueeze(-1), targets)
 
 
-def fit_queries(log_labels: Tensor, basis: Tensor, steps: int = 150, rate: float = 0.1) -> Tensor:
+def fit_queries(
+    log_labels: Tensor, basis: Tensor, generator: Generator, steps: int = 150, rate: float = 0.1, subset: int = 2048
+) -> Tensor:
     """Queries q [N, r] that minimise KL(p ‖ softmax(q·Bᵀ)) for label distributions log p [N, V].
 
-    Convex for each row. Starts from the least-squares fit to the logits under the labels' own weights on average and
-    descends with Adam; rows go through in blocks, so memory stays at block × V.
+    Convex for each row. Starts from the least-squares fit to the logits and descends with Adam; in a catalogue of more
+    than 2·`subset` items on the likeliest items of the rows and uniform draws (`foster.subset`). N·V is held at once.
     """
     ridge = 1e-3 * len(basis) * torch.eye(basis.shape[1], device=basis.device)
-    gram = basis.T @ basis + ridge
-    fitted = []
-    for block in log_labels.split(2048):
-        centred = block - block.mean(-1, keepdim=True)
-        q = torch.linalg.solve(gram, basis.T @ centred.T).T.contiguous().requires_grad_()
-        optimizer = torch.optim.Adam([q], lr=rate)
-        p = block.exp()
-        for step in range(steps):
-            optimizer.param_groups[0]["lr"] = rate * (1 - step / steps)
-            # the gradient of the cross-entropy in closed form: no graph, two products of size N·V·r a step
-            with torch.no_grad():
-                q.grad = ((q @ basis.T).softmax(-1) - p) @ basis
-            optimizer.step()
-        fitted.append(q.detach())
-    return torch.cat(fitted)
+    centred = log_labels - log_labels.mean(-1, keepdim=True)
+    q = torch.linalg.solve(basis.T @ basis + ridge, basis.T @ centred.T).T.contiguous().requires_grad_()
+    correction: Tensor | float = 0.0
+    if len(basis) > 2 * subset:
+        likeliest = log_labels.topk(max(1, subset // (2 * len(log_labels)))).indices
+        scored = draw_subset(len(basis), likeliest.flatten(), subset, generator)
+        log_labels, basis, correction = log_labels[:, scored.items], basis[scored.items], scored.log_inclusion
+    p = (log_labels - correction).softmax(-1)
+    optimizer = torch.optim.Adam([q], lr=rate)
+    for step in range(steps):
+        optimizer.param_groups[0]["lr"] = rate * (1 - step / steps)
+        # the gradient of the cross-entropy in closed form: no graph, two products of size N·U·r a step
+        with torch.no_grad():
+            q.grad = ((q @ basis.T - correction).softmax(-1) - p) @ basis
+        optimizer.step()
+    return q.detach()

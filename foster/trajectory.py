@@ -36,9 +36,9 @@ class ExpertConfig:
     """
 
     learning_rate: float = 1e-2
-    matrix_rate: float = 0.02
+    matrix_rate: float = 0.03
     weight_decay: float = 1e-4
-    batch_size: int = 128
+    batch_size: int = 64
     averaging: float = 0.99
     subset: int = 2048
     patience: int = 4

@@ -364,7 +364,7 @@ def test_teacher_labels_of_a_reading_are_those_of_its_order(expert: ExpertTrajec
     teacher = expert.load(expert.best, CPU)
     items, orders = torch.tensor([[3, 4, 5, 9], [8, 2, -1, -1]]), torch.tensor([[0, 1, 2, 3], [2, 0, 3, 1]])
     projection = label_projection(teacher, FEATURES, 16)
-    made = with_teacher_labels(items, orders, [teacher], FEATURES, projection)
+    made = with_teacher_labels(items, orders, [teacher], FEATURES, projection, Generator())
     basis = made.basis(FEATURES)
     batch = made.batch(basis)
     assert batch.items[2, :, 0].tolist() == [5, 3, 9, 4]

@@ -118,7 +118,7 @@ def test_a_solver_that_flips_its_vectors_gives_the_same_projection(monkeypatch: 
 def test_planted_queries_come_back_themselves_up_to_half_precision() -> None:
     basis = label_basis(random_features(80, 16), planted_set().projection)
     planted = 0.7 * torch.randn(6, 8, generator=Generator().manual_seed(1))
-    fitted = fit_queries((planted @ basis.T).log_softmax(-1), basis)
+    fitted = fit_queries((planted @ basis.T).log_softmax(-1), basis, Generator())
     assert torch.allclose(fitted, planted, atol=0.05)
 
 
@@ -126,6 +126,6 @@ def test_fitting_is_never_worse_than_uniform_labels_even_for_peaked_ones() -> No
     basis = label_basis(random_features(80, 16), planted_set().projection)
     target = torch.full((3, 80), 1e-30).log()
     target[torch.arange(3), torch.tensor([4, 50, 79])] = 0.0
-    fitted = (fit_queries(target, basis) @ basis.T).log_softmax(-1)
+    fitted = (fit_queries(target, basis, Generator()) @ basis.T).log_softmax(-1)
     assert bool(fitted.isfinite().all())
     assert float(-(target.exp() * fitted).sum(-1).max()) < float(torch.tensor(80.0).log())

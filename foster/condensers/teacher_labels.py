@@ -72,16 +72,21 @@ def label_projection(teacher: SequentialRecommender, features: Tensor, rank: int
 
 
 def with_teacher_labels(
-    items: Tensor, orders: Tensor, teachers: list[SequentialRecommender], features: Tensor, projection: Tensor
+    items: Tensor,
+    orders: Tensor,
+    teachers: list[SequentialRecommender],
+    features: Tensor,
+    projection: Tensor,
+    generator: Generator,
 ) -> SyntheticSequences:
     """Hard inputs items [M, L], read in orders [A, L], with the teachers' labels in the factorised form.
 
-    Works reading by reading, in blocks of sequences, so nothing of size M·L·V is held.
+    Works reading by reading, in blocks of sequences, so nothing of size M·L·V is held. generator: on the CPU.
     """
     basis = label_basis(features, projection)
     queries = []
     for block in in_order(items, items, orders).split(4):
         labels = teacher_log_labels(teachers, features, block)
-        queries.append(fit_queries(labels.flatten(0, 1), basis).view(*block.shape, -1))
+        queries.append(fit_queries(labels.flatten(0, 1), basis, generator).view(*block.shape, -1))
     weights = torch.zeros(*items.shape, 1, device=items.device)
     return SyntheticSequences(items.unsqueeze(-1), weights, torch.cat(queries), orders, projection)

@@ -44,7 +44,8 @@ def condense(seed: int, sequences: int, steps: int = 20, regularisation: float =
     teacher = toy_expert(seed).last
     items = uniform_items(len(BOOKS), sequences, LENGTH, draw)
     orders = reading_orders(READINGS, LENGTH, draw)
-    start = with_teacher_labels(items, orders, [teacher], features(), label_projection(teacher, features(), RANK))
+    projection = label_projection(teacher, features(), RANK)
+    start = with_teacher_labels(items, orders, [teacher], features(), projection, draw)
     config = DistillConfig(steps=steps, paths=2, real_batch=64, regularisation=regularisation)
     loop = Distiller(start, features(), real_windows(toy_world(seed).log), CONFIG, STUDENT, config, seed)
     seen = list(loop.run())
