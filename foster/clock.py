@@ -36,8 +36,10 @@ class Clock:
             self.run.write_json(self.file, self.spent)
 
     def progress(self, share: float, message: str) -> None:
-        """Something that a person counts is over: a check of the expert, a step of the distillation, a student. A paused
-        run that takes a single step waits here again. share: how much of the current stage is done, 0 to 1."""
+        """Something that a person counts is over: a check of the expert, a step of the distillation, a student.
+
+        A paused run that takes a single step waits here again. share: how much of the current stage is done, 0 to 1.
+        """
         self._tell(share, message)
         self.run.checkpoint(ends_step=True)
 

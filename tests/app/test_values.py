@@ -102,11 +102,11 @@ def test_a_large_map_keeps_what_was_found() -> None:
 def test_a_search_and_a_sequence_are_drawn_on_top() -> None:
     table = points(50)
     found = np.arange(50) == 7
-    chart = maps.item_map(table, [maps.View.TEXT], maps.Colour.CATEGORY, found, path=[3, 9, 3, 999])
+    chart = maps.item_map(table, [maps.View.TEXT], maps.Colour.CATEGORY, found, drawn=maps.Drawn([3, 9, 3, 999]))
     names = [trace.name for trace in chart.figure.data]
-    assert "found" in names
+    assert "chosen" in names
     assert len(next(trace for trace in chart.figure.data if trace.name == "the open sequence").x) == 3
-    assert "1 item found" in chart.alt
+    assert "1 chosen item ringed" in chart.alt
 
 
 def taught(*words: str) -> list[Row]:
