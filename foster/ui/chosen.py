@@ -63,7 +63,7 @@ def chosen(known: pd.Series) -> Chosen:
         except UserError as error:
             problem = str(error)
     listed = address.asked_list("chosen") or []
-    numbers = [int(each) for each in listed[: 2 * MOST] if each.isdecimal() and len(each) < 10]
+    numbers = [int(each) for each in listed[: 2 * MOST] if each.isascii() and each.isdecimal() and len(each) < 10]
     items = tuple(np.array(numbers, dtype=int)[np.isin(numbers, known)].tolist())[:MOST] if numbers else ()
     query = (address.asked("q") or "").strip()[:200]
     return Chosen(area, items, query, len(listed) - len(items), problem)
