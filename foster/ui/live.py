@@ -110,8 +110,7 @@ def _buttons(store: RunStore, run: Run, status: RunStatus) -> None:
     if asked and attempt(lambda: guard.go_on(run) if run.pause_requested else guard.pause(store, run)):
         st.rerun()
     if run.pause_requested:
-        hint = "Takes one step and waits again"
-        asked = st.button("Step", key="step", icon=":material/skip_next:", disabled=run.step_requested, help=hint)
+        asked = st.button("Step", key="step", icon=":material/skip_next:", disabled=run.step_requested)
         if asked and attempt(lambda: guard.step(run)):
             st.rerun()
     hint = "Stops at the next step and keeps what was computed; a stopped run can be resumed."

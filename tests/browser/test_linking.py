@@ -19,8 +19,9 @@ from foster.spec import RunSpec
 pytestmark = pytest.mark.browser
 
 DEMO = "demo-sample-20x20"
-CHOSEN = "(() => document.querySelector('.js-plotly-plot').data.filter(t => t.name === 'chosen').map(t => t.customdata.length))()"
-PATH = "(() => document.querySelector('.js-plotly-plot').data.filter(t => t.name === 'the open sequence')[0].customdata.join())()"
+TRACES = "document.querySelector('.js-plotly-plot').data.filter(t => t.name === '{}')"
+CHOSEN = TRACES.format("chosen") + ".map(t => t.customdata.length)"
+PATH = TRACES.format("the open sequence") + "[0].customdata.join()"
 
 
 def chart(visitor: Visitor) -> None:
@@ -74,11 +75,12 @@ def test_a_lasso_leads_to_its_sequences_and_a_second_browser_sees_the_same(
     visitor.idle()
     assert stated(visitor, r"(\d+) of \d+ sequences go through the (\d+) items") == [using, items]
     assert page.locator(".row-head strong").count() == min(using, 10)
-    said = visitor.text().split("Take away")[0]
+    rows = page.locator("[class*=st-key-row-]").all_inner_texts()
 
     other = Visitor(chromium)
     other.open(page.url)
-    assert other.text().split("Take away")[0] == said
+    assert stated(other, r"(\d+) of \d+ sequences go through the (\d+) items") == [using, items]
+    assert other.page.locator("[class*=st-key-row-]").all_inner_texts() == rows
     other.page.get_by_role("link", name="Change the selection on the map").click()
     other.page.wait_for_url("**/map?*area=*")
     chart(other)
