@@ -143,6 +143,7 @@ def build_parser() -> argparse.ArgumentParser:
         remove,
         add("stop", commands.stop, "stop a run at its next step and keep it"),
         add("pause", commands.pause, "let a run wait; the queue waits behind it"),
+        add("step", commands.step, "let a paused run take one step and wait again"),
         add("resume", commands.resume_run, "let a paused, stopped, failed or lost run go on from where it was"),
         add("_work", commands.work_on),
     ):

@@ -28,7 +28,7 @@ class Clock:
         self.current, began = name, time.monotonic()
         self.run.checkpoint()
         self.run.event("stage", stage=name, message="")
-        self.progress(0.0, "")
+        self._tell(0.0, "")
         try:
             yield
         finally:
@@ -36,7 +36,14 @@ class Clock:
             self.run.write_json(self.file, self.spent)
 
     def progress(self, share: float, message: str) -> None:
-        """share: how much of the current stage is done, 0 to 1."""
+        """Something that a person counts is over: a check of the expert, a step of the distillation, a student.
+
+        A paused run that takes a single step waits here again. share: how much of the current stage is done, 0 to 1.
+        """
+        self._tell(share, message)
+        self.run.checkpoint(ends_step=True)
+
+    def _tell(self, share: float, message: str) -> None:
         before = sum(weight for name, weight in STAGES.items() if _before(name, self.current))
         fraction = before + STAGES[self.current] * min(1.0, share)
         self.run.status(stage=self.current, fraction=fraction, message=message)

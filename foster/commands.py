@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import asdict
@@ -179,6 +180,22 @@ def pause(arguments: Namespace) -> int:
     run = open_store(arguments).get(arguments.run)
     run.request_pause()
     print(f"run {run.id} pauses at its next step; go on with: foster resume {run.id}")
+    return 0
+
+
+def step(arguments: Namespace) -> int:
+    """Waits until the step is taken; Ctrl-C ends the waiting only."""
+    run = open_store(arguments).get(arguments.run)
+    run.request_step()
+    taken, status = False, run.status()
+    while not status.is_terminal and not (taken and (status.paused or not run.pause_requested)):
+        time.sleep(0.05)
+        taken, status = not run.step_requested, run.status()  # in this order: the status is that of after the step
+    if status.is_terminal:
+        print(f"run {run.id} is {status.state}" + (f": {status.error}" if status.error else ""))
+        return 0 if status.state is RunState.DONE else STOPPED if status.state is RunState.STOPPED else FAILED
+    now = "waits again" if run.pause_requested else "goes on, because somebody resumed it"
+    print(f"run {run.id} took one step and {now}: {status.message}")
     return 0
 
 

@@ -267,14 +267,14 @@ def _distil(
         run.write_table("snapshots/000000.parquet", snapshot_table(start, basis))
         _check_student(spec, run, world, distiller)
     for event in distiller.run():
-        run.event("distil", **asdict(event))
         if event.step in keep:
             run.write_table(f"snapshots/{event.step:06d}.parquet", snapshot_table(distiller.synthetic, basis))
         if distiller.at_checkpoint:
             _check_student(spec, run, world, distiller)
+        run.event("distil", **asdict(event))  # last, so that who sees it finds the step's snapshot and student
+        if distiller.at_checkpoint:
             run.write_file("checkpoints/distil.safetensors", lambda path: save_file(distiller.state(), path))
         clock.progress(event.step / steps, f"step {event.step} of {steps}")
-        run.checkpoint()
 
     learned = distiller.synthetic.detach()
     run.write_file("synthetic.safetensors", lambda path: learned.save(path, SOFT_RECIPE, world.n_items))

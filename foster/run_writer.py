@@ -36,7 +36,7 @@ class RunWriter:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._lock = FileLock(folder / "lock")
-        self._stop, self._pause = folder / "stop", folder / "pause"
+        self._stop, self._pause, self._step = (folder / name for name in ("stop", "pause", "step"))
         self._beat = 0.0
         self._began = 0.0  # for the estimate: when this worker first reported a fraction, pauses taken out
         self._began_at: float | None = None  # and which fraction that was
@@ -72,20 +72,22 @@ class RunWriter:
         write_json(self.folder / "status.json", self.current.to_json())
 
     def finish(self, state: RunState, error: str | None = None, **changes: Any) -> None:
-        """Clears the stop and pause requests, then writes a terminal status, or `queued` for another go."""
-        for marker in (self._stop, self._pause):
+        """Clears all requests, then writes a terminal status, or `queued` for another go."""
+        for marker in (self._stop, self._pause, self._step):
             with writing(marker):
                 marker.unlink(missing_ok=True)
         finished = None if state is RunState.QUEUED else time.time()
         self.status(state=state, error=error, finished=finished, paused=False, eta_s=None, pid=None, **changes)
 
-    def checkpoint(self) -> None:
-        """Call once a step: blocks while a pause is asked for, raises Stopped when a stop is, renews the heartbeat.
+    def checkpoint(self, *, ends_step: bool = False) -> None:
+        """Call as often as the work can wait: blocks while a pause is asked for, raises Stopped when a stop is, renews
+        the heartbeat.
 
-        Costs two looks at the folder, some microseconds. No thread renews the heartbeat: it says when the *work*
-        last came by here, and that the process lives is what the lock says.
+        ends_step: a unit of work that a person counts is over; a paused run that was let go for a single step waits
+        here again. Costs two looks at the folder, some microseconds. No thread renews the heartbeat: it says when the
+        *work* last came by here, and that the process lives is what the lock says.
         """
-        if self._pause.exists():
+        if self._is_held(ends_step):
             self._wait()
         if self._stop.exists():
             raise Stopped
@@ -129,10 +131,18 @@ class RunWriter:
         with writing(path), path.open("ab") as file:
             file.write(line.encode("utf-8", "backslashreplace") + b"\n")
 
+    def _is_held(self, ends_step: bool = False) -> bool:
+        """Whether a pause is asked for, and no single step of it is under way."""
+        if not self._pause.exists():
+            return False
+        if ends_step:
+            self._step.unlink(missing_ok=True)
+        return not self._step.exists()
+
     def _wait(self) -> None:
         since = time.monotonic()
         self.status(paused=True)
-        while self._pause.exists() and not self._stop.exists():
+        while self._is_held() and not self._stop.exists():
             time.sleep(0.05)
             if time.monotonic() - self._beat >= HEARTBEAT_S:
                 self.status()

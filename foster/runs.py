@@ -141,6 +141,11 @@ class Run:
     def pause_requested(self) -> bool:
         return (self.path / "pause").exists()
 
+    @property
+    def step_requested(self) -> bool:
+        """While a paused run takes a single step."""
+        return (self.path / "step").exists()
+
     def request_stop(self) -> None:
         """The worker stops at its next step; a queued run is stopped at once. Raises UserError if it has ended."""
         was = self._require_active("stop")
@@ -161,11 +166,23 @@ class Run:
         self._require_active("pause")
         self._mark("pause")
 
+    def request_step(self) -> None:
+        """A paused run goes on to the end of one step (`Clock.progress` says what that is) and waits there again.
+
+        Raises UserError if it is not paused, or still takes the step before.
+        """
+        if self._require_active("step") is RunState.QUEUED or not self.pause_requested:
+            raise UserError(f"cannot step run {self.id}: it is not paused; pause it first, with foster pause {self.id}")
+        if self.step_requested:
+            raise UserError(f"cannot step run {self.id}: it still takes the step before; try again when it has")
+        self._mark("step")
+
     def request_resume(self) -> None:
         """Ends a pause. A run that has ended is started again by `foster.launch.resume`."""
         self._require_active("resume")
         with writing(self.path):
-            (self.path / "pause").unlink(missing_ok=True)
+            for marker in ("pause", "step"):
+                (self.path / marker).unlink(missing_ok=True)
 
     def require_own(self, action: str) -> None:
         """Raises UserError for a read-only run."""

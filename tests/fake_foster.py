@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 COMMAND = (sys.executable, __file__)
 STEP_S = 0.02
+INNER = 4  # checkpoints within a step
 
 
 def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, object]:
@@ -35,13 +36,15 @@ def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, object]:
     run.event("stage", stage="distil", message="condensing")
     steps = spec.steps or 0
     while step < steps:
-        run.checkpoint()
-        time.sleep(STEP_S)
+        for _ in range(INNER):
+            run.checkpoint()
+            time.sleep(STEP_S / INNER)
         step, total = step + 1, total + step * step
-        run.event("distil", step=step, gap=1 / step)
+        run.event("distil", step=step, steps=steps, gap=1 / step)
         run.status(stage="distil", fraction=step / (steps + 1), message=f"step {step} of {steps}")
         if step % 5 == 0:
             run.write_json("checkpoints/sum.json", {"state": [step, total]})
+        run.checkpoint(ends_step=True)
     run.write_table("sequences.parquet", sequences())
     numbers = {"mean": 0.25, "std": 0.01, "n": spec.students}
     table = {"full": {"recall@10": numbers, "ndcg@10": numbers}, "soft": {"recall@10": numbers, "ndcg@10": numbers}}

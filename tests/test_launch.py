@@ -263,6 +263,42 @@ def test_pause_holds_the_run_and_resume_lets_it_go_on(store: RunStore) -> None:
     assert _total(run) == _expected(30)
 
 
+def test_single_steps_advance_a_paused_run_by_one_each_and_change_nothing(store: RunStore) -> None:
+    run = launch(store, spec(30), COMMAND)
+    _until(lambda: bool(run.events("distil")))
+    run.request_pause()
+    _until(lambda: run.status().paused)
+    before = len(run.events("distil"))
+    for more in (1, 2, 3):
+        run.request_step()
+        _until(lambda: not run.step_requested and run.status().paused)
+        assert len(run.events("distil")) == before + more
+        assert run.status().message == f"step {before + more} of 30"
+    resume(store, run.id, COMMAND)
+    assert follow(run, poll_s=0.02).state is RunState.DONE
+    assert _total(run) == _expected(30)
+
+
+def test_a_run_killed_within_a_single_step_resumes_without_pause_or_step(store: RunStore) -> None:
+    run = launch(store, spec(30), COMMAND)
+    _until(lambda: bool(run.events("distil")))
+    run.request_pause()
+    _until(lambda: run.status().paused)
+    pid = run.status().pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)  # so that the step is asked for and not yet taken
+    run.request_step()
+    os.kill(pid, signal.SIGKILL)
+    _until(lambda: run.status().is_terminal)
+    assert run.status().state is RunState.LOST
+    assert run.step_requested
+    resume(store, run.id, COMMAND)
+    assert not run.step_requested
+    assert follow(run, poll_s=0.02).state is RunState.DONE
+    assert _total(run) == _expected(30)
+    assert [event["step"] for event in run.events("distil")] == list(range(1, 31))
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_kill_at_any_moment_leaves_a_readable_run_that_resumes(store: RunStore, seed: int) -> None:
     moments = random.Random(seed)

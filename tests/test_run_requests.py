@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,73 @@ def test_a_checkpoint_waits_while_paused_and_its_heart_beats(run: Run, monkeypat
         assert not run.status().paused
 
 
+def test_a_paused_run_takes_one_step_and_waits_again(run: Run) -> None:
+    """Three checkpoints within every step, one at its end; the pause comes somewhere in the first."""
+    taken: list[int] = []
+
+    def work(writer: RunWriter) -> None:
+        with suppress(Stopped):
+            for step in range(1, 100):
+                for _ in range(3):
+                    writer.checkpoint()
+                taken.append(step)
+                writer.checkpoint(ends_step=True)
+
+    with RunWriter(run.path) as writer:
+        writer.status(state=RunState.RUNNING)
+        run.request_pause()
+        worker = threading.Thread(target=work, args=(writer,))
+        worker.start()
+        _until(lambda: run.status().paused)
+        for count in (1, 2, 3):
+            run.request_step()
+            _until(lambda: not run.step_requested and run.status().paused)
+            assert taken == list(range(1, count + 1))
+        run.request_stop()
+        worker.join(5)
+        assert taken == [1, 2, 3]
+
+
+def test_a_step_under_way_can_be_stopped(run: Run) -> None:
+    with RunWriter(run.path) as writer:
+        writer.status(state=RunState.RUNNING)
+        run.request_pause()
+        run.request_step()
+        writer.checkpoint()  # within the step: nothing holds it
+        assert run.step_requested
+        run.request_stop()
+        with pytest.raises(Stopped):
+            writer.checkpoint()
+        writer.finish(RunState.STOPPED)
+    assert not run.step_requested
+
+
+def test_the_end_of_a_pause_takes_a_step_asked_for_with_it(run: Run) -> None:
+    with RunWriter(run.path) as writer:
+        writer.status(state=RunState.RUNNING)
+        run.request_pause()
+        run.request_step()
+        run.request_resume()
+        assert (run.pause_requested, run.step_requested) == (False, False)
+        writer.checkpoint(ends_step=True)  # nothing holds it
+
+
+def test_a_step_that_makes_no_sense_is_refused(run: Run) -> None:
+    with pytest.raises(UserError, match="not paused"):  # it waits in the queue
+        run.request_step()
+    with RunWriter(run.path) as writer:
+        writer.status(state=RunState.RUNNING)
+        with pytest.raises(UserError, match="not paused; pause it first"):
+            run.request_step()
+        assert not run.step_requested
+        run.request_pause()
+        run.request_step()
+        with pytest.raises(UserError, match="still takes the step before"):
+            run.request_step()
+        writer.finish(RunState.DONE)
+    assert not run.step_requested
+
+
 def test_a_paused_run_can_be_stopped(run: Run) -> None:
     stopped = []
 
@@ -88,7 +156,7 @@ def test_a_queued_run_is_stopped_at_once(run: Run) -> None:
 def test_requests_to_a_run_that_has_ended_are_refused(run: Run) -> None:
     with RunWriter(run.path) as writer:
         writer.finish(RunState.DONE)
-    for request in (run.request_stop, run.request_pause, run.request_resume):
+    for request in (run.request_stop, run.request_pause, run.request_step, run.request_resume):
         with pytest.raises(UserError, match="it is done"):
             request()
     assert not run.stop_requested

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -38,6 +40,15 @@ class StoppingWriter(RunWriter):
         self.left -= kind == self.kind
         if self.left == 0:
             (self.folder / "stop").touch()
+
+
+class PausingWriter(RunWriter):
+    """Somebody asks for a pause while the snapshot of step 4 is written, so the run waits within its student."""
+
+    def write_table(self, name: str, table: pd.DataFrame) -> None:
+        super().write_table(name, table)
+        if name == "snapshots/000004.parquet":
+            (self.folder / "pause").touch()
 
 
 def no_map(train: Interactions, totals: np.ndarray, features: np.ndarray, seed: int) -> pd.DataFrame:
@@ -123,6 +134,45 @@ def test_a_run_stopped_in_every_stage_ends_with_the_same_files(
     for kind, at in (("stage", 2), ("expert", 1), ("distil", 5), ("distil", 3), ("student", 3), ("student", 2)):
         stop_at(run, store.cache, kind, at)
     go_on(run, store.cache)
+    assert result(run) == result(uninterrupted[1])
+
+
+def test_single_steps_of_a_paused_run_advance_it_by_one_and_end_with_the_same_files(
+    spec: RunSpec, uninterrupted: tuple[RunStore, Run], tmp_path: Path
+) -> None:
+    """Paused within the student of step 4: everything of a step is there when its event is."""
+    store = RunStore(tmp_path, bundled=None)
+    run = store.create(spec)
+    paused = PausingWriter(run.path)
+
+    def work() -> None:
+        with paused:
+            paused.status(state=RunState.RUNNING)
+            execute(spec, paused, store.cache)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+
+    def wait() -> int:
+        deadline = time.monotonic() + 60
+        while run.step_requested or not run.status().paused:
+            assert worker.is_alive()
+            assert time.monotonic() < deadline, "the run does not wait"
+            time.sleep(0.01)
+        return len(run.events("distil"))
+
+    try:
+        assert wait() == 3
+        for taken in range(4, 9):
+            run.request_step()
+            assert wait() == taken
+            assert run.status().message == f"step {taken} of 10"
+            assert run.snapshots()[-1] == taken
+            assert run.events("valid")[-1]["step"] == 4 * (taken // 4)
+    finally:
+        run.request_resume()
+        worker.join(60)
+    assert not worker.is_alive()
     assert result(run) == result(uninterrupted[1])
 
 

@@ -1,4 +1,4 @@
-"""The Map page's content: controls → points → one figure → the same items as a table."""
+"""The Map page's content: controls → points → one figure beside what is chosen → the same items as a table."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ import pandas as pd
 import streamlit as st
 
 from foster.runs import Run, RunStatus
-from foster.ui import address, load, maps, words
-from foster.ui.maps import Colour, View
+from foster.ui import address, chosen, load, maps, moment, words
+from foster.ui.area import Area
+from foster.ui.chosen import Chosen
+from foster.ui.maps import Colour, Drag, View
 from foster.ui.markup import show, tag
+from foster.ui.moment import RESULT
+from foster.ui.picked import picked
+from foster.ui.rows import Row
 from foster.ui.states import note
 
 
@@ -22,66 +27,131 @@ class Sight(StrEnum):
 
 SIGHTS = {Sight.BESIDE: "Real beside synthetic", Sight.TEXT: "Text similarity"}
 VIEWS = {Sight.BESIDE: (View.REAL, View.SYNTHETIC), Sight.TEXT: (View.TEXT,)}
+DRAGS = {Drag.LASSO: "Lasso", Drag.BOX: "Box", Drag.MOVE: "Move"}
 NO_SEQUENCE = "none"
+CHART, TABLE = "map", "map-table"
+_CONFIG = {"displaylogo": False, "scrollZoom": True, "modeBarButtonsToRemove": ["lasso2d", "select2d", "pan2d"]}
 
 
 def item_map(run: Run, status: RunStatus) -> None:
-    points, items = load.table(run, "map"), load.table(run, "items")
-    if points is None or items is None:
+    points = load.points(run)
+    if points is None:
         if status.is_terminal:
             note("No map", "This run ended before its map was drawn. Resume it, or open another run.")
         else:
             note("No map yet", "The map is drawn at the end of the run, after the students.")
         return
-    points = points.merge(items, on="item", how="inner")
+    found = chosen.chosen(points["item"])
+    chosen.told(found)
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         sight = address.segments("sight", "View", list(Sight), Sight.BESIDE, format_func=SIGHTS.__getitem__)
         colour = address.segments(
             "colour", "Colour by", list(Colour), Colour.CATEGORY, format_func=lambda each: each.value.capitalize()
         )
-        query = address.search("q", "Search the titles", placeholder="A word of a title", width=230)
-        path = _path(run)
-    matches = _matches(points, query)
-    drawn = maps.sample(points, np.flatnonzero(matches).tolist())
-    chart = maps.item_map(drawn, VIEWS[sight], colour, _matches(drawn, query), path)
-    if len(drawn) < len(points):
-        st.caption(f"The {words.count(len(drawn))} most popular of {words.count(len(points))} items are drawn.")
-    st.plotly_chart(chart.figure, key="map", alt=chart.alt, config={"displaylogo": False, "scrollZoom": True})
-    _table(points, matches, query)
+        drag = address.segments(
+            "drag",
+            "Drag to",
+            list(Drag),
+            Drag.LASSO,
+            format_func=DRAGS.__getitem__,
+            help="Lasso and Box choose the items inside; with Move a drag moves the map and a press chooses one item.",
+        )
+    now, rows, drawn = _moment(run)
+    if now != RESULT:
+        points["mass"] = points["item"].map(load.mass(run, int(now))).fillna(0.0)
+    points["sequences"] = _users(points, rows)
+    moment.figures(run, now)
+    mask = found.mask(points)
+    seen = maps.sample(points, np.flatnonzero(mask).tolist())
+    outline = None if found.area is None else (found.area.view, found.area.corners)
+    chart = maps.item_map(seen, VIEWS[sight], colour, found.mask(seen), drawn, outline, drag)
+    left, right = st.columns([8, 4], gap="medium")
+    with left:
+        if len(seen) < len(points):
+            st.caption(f"The {words.count(len(seen))} most popular of {words.count(len(points))} items are drawn.")
+        st.plotly_chart(
+            chart.figure,
+            key=CHART,
+            alt=chart.alt,
+            on_select=lambda: _drawn(VIEWS[sight]),
+            selection_mode=("points", "box", "lasso"),
+            config=_CONFIG,
+        )
+        st.caption(_legend(now, sight, colour, drawn))
+    with right:
+        picked(points, mask, found, rows)
+    _table(points, found)
 
 
-def _matches(points: pd.DataFrame, query: str) -> np.ndarray:
-    if not query:
-        return np.zeros(len(points), dtype=bool)
-    return points["title"].str.casefold().str.contains(query.casefold(), regex=False).to_numpy(dtype=bool)
+def _moment(run: Run) -> tuple[str, list[Row], maps.Drawn]:
+    """Which moment is shown, the sequences at it, and the one of them that the address asks to draw."""
+    left, middle, right = st.columns([3, 3, 6], gap="medium")
+    with left:
+        address.search("q", "Search the titles", placeholder="A word of a title")
+    moments = moment.moments(run)
+    if not moments:
+        return RESULT, [], maps.Drawn()
+    with right:
+        now = moment.scrub(moments)
+    rows = load.rows(run, None if now == RESULT else int(now))
+    with middle:
+        numbers = [NO_SEQUENCE, *(str(row.number + 1) for row in rows)]
+        asked = address.menu("sequence", "Draw a sequence", numbers, NO_SEQUENCE)
+    row = next((row for row in rows if str(row.number + 1) == asked), None)
+    return now, rows, maps.Drawn() if row is None else maps.Drawn(row.course, row.reads)
 
 
-def _path(run: Run) -> list[int]:
-    """The items of the sequence that the address asks for."""
-    sequences = load.table(run, "sequences")
-    if sequences is None:
-        return []
-    numbers = [NO_SEQUENCE, *(str(int(n) + 1) for n in sequences["sequence"].unique())]
-    chosen = address.menu("sequence", "Draw a sequence", numbers, NO_SEQUENCE, width=150)
-    if chosen in (None, NO_SEQUENCE):
-        return []
-    part = sequences[sequences["sequence"] == int(chosen) - 1].sort_values("position")
-    return [int(item) for item in part["item"]]
+def _users(points: pd.DataFrame, rows: list[Row]) -> np.ndarray:
+    """How many sequences show each item on a card, [rows of points]."""
+    used = [item for row in rows for item in {option.item for place in row.places for option in place.card}]
+    counts = pd.Series([item for item in used if item is not None], dtype=int).value_counts()
+    return points["item"].map(counts).fillna(0).to_numpy(dtype=int)
 
 
-def _table(points: pd.DataFrame, matches: np.ndarray, query: str) -> None:
-    rows = points[matches] if query else points
-    said = (
-        f"{words.plural(len(rows), 'item')} with “{query}” in the title"
-        if query
-        else f"All {words.plural(len(rows), 'item')}, those with the most synthetic mass first"
-    )
-    show(tag("p", f"{said}.", role="status", class_="say"))
+def _drawn(views: tuple[View, ...]) -> None:
+    """What was drawn or pressed on the map goes to the address; a new drawing takes the place of all before."""
+    selection = st.session_state[CHART]["selection"]
+    area = Area.drawn(selection, views)
+    address.put(area=area, chosen=None)
+    if area is None:
+        chosen.put_items(int(each["customdata"][4]) for each in selection["points"] if len(each["customdata"]) > 4)
+
+
+def _legend(now: str, sight: Sight, colour: Colour, drawn: maps.Drawn) -> str:
+    said = []
+    if colour is Colour.CATEGORY:
+        said.append("Size: training events" + (", on the right synthetic mass." if sight is Sight.BESIDE else "."))
+    if now != RESULT:
+        said.append("Synthetic mass at a step counts the ten likeliest of each position; places are the result's.")
+    if drawn.course:
+        said.append(
+            "The line leads from the first item that the sequence reads (star) through what it teaches to recommend "
+            "after each position; squares are what a student reads."
+        )
+    return " ".join(said)
+
+
+def _table(points: pd.DataFrame, found: Chosen) -> None:
+    """The keyboard twin of the map: the items that area and search leave; ticks choose from them."""
+    rows = points[found.pool(points)].sort_values("mass", ascending=False, kind="stable")
+    limits = [("in the area", found.area), (f"with “{found.query}” in the title", found.query)]
+    narrowed = " and ".join(limit for limit, applies in limits if applies)
+    number = words.plural(len(rows), "item")
+    what = f"{number} {narrowed}" if narrowed else f"All {number}"
+    ticked = f" {words.count(len(found.items))} ticked." if found.items else ""
+    show(tag("p", f"{what}, those with the most synthetic mass first.{ticked}", role="status", class_="say"))
+    numbers = rows["item"].tolist()
+    ticks = [place for place, item in enumerate(numbers) if item in found.items]
+    if sorted(st.session_state.get(TABLE, {"selection": {"rows": []}})["selection"]["rows"]) != ticks:
+        st.session_state[TABLE] = {"selection": {"rows": ticks}}  # only then: a table that is set loses its focus
     st.dataframe(
-        rows.sort_values("mass", ascending=False)[["title", "category", "popularity", "mass", "item_id"]],
+        rows[["title", "category", "popularity", "mass", "sequences", "item_id"]],
         hide_index=True,
         height=320 if len(rows) > 8 else "auto",
-        alt="The items of the map as a table",
+        alt="The items of the map as a table; tick rows to choose items",
+        key=TABLE,
+        on_select=lambda: _ticked(numbers, found.items),
+        selection_mode="multi-row",
         column_config={
             "title": st.column_config.TextColumn("Title", width="large"),
             "category": "Category",
@@ -89,6 +159,14 @@ def _table(points: pd.DataFrame, matches: np.ndarray, query: str) -> None:
             "mass": st.column_config.NumberColumn(
                 "Synthetic mass", format="%.2f", help="How many positions of the synthetic sequences this item fills"
             ),
+            "sequences": st.column_config.NumberColumn("In sequences", help="How many show it on one of their cards"),
             "item_id": "Item id",
         },
     )
+
+
+def _ticked(numbers: list[int], before: tuple[int, ...]) -> None:
+    """Ticks of other lists stay."""
+    elsewhere = set(before) - set(numbers)
+    rows = st.session_state[TABLE]["selection"]["rows"]
+    chosen.put_items([*(item for item in before if item in elsewhere), *(numbers[row] for row in rows)])

@@ -69,10 +69,13 @@ def thin(events: Sequence[Event], limit: int = MAX_POINTS) -> list[Event]:
     return [events[round(i * (len(events) - 1) / (limit - 1))] for i in range(limit)]
 
 
-def losses(distil: Sequence[Event], valid: Sequence[Event], steps: int | None = None) -> Chart:
+def losses(
+    distil: Sequence[Event], valid: Sequence[Event], steps: int | None = None, marked: int | None = None
+) -> Chart:
     """The terms of the distillation and the validation Recall@10 of fresh students, over one axis of steps.
 
-    distil, valid: events of those kinds. steps: where the axis ends, if it is known.
+    distil, valid: events of those kinds. steps: where the axis ends, if it is known. marked: a step that gets a
+    line through all panels.
     """
     shown = thin(distil)
     panels: list[tuple[str, Sequence[Curve], Sequence[Event]]] = [
@@ -103,6 +106,19 @@ def losses(distil: Sequence[Event], valid: Sequence[Event], steps: int | None = 
         )
     figure.update_xaxes(range=[0, 1.015 * steps] if steps else None, zeroline=False)
     figure.update_xaxes(title_text="step", row=len(panels), col=1)
+    if marked is not None:
+        figure.add_vline(x=marked, line={"color": palette.GREY, "width": 1.5, "dash": "dash"})
+        figure.add_annotation(
+            text=f"step {marked}",
+            x=marked,
+            y=0.04,
+            yref="y domain",
+            xanchor="left",
+            yanchor="bottom",
+            showarrow=False,
+            row=len(panels),
+            col=1,
+        )
     best = max((event["recall@10"] for event in valid), default=0.1)
     figure.update_yaxes(range=[0, 1.2 * best], row=len(panels), col=1)
     figure.update_layout(
@@ -112,7 +128,8 @@ def losses(distil: Sequence[Event], valid: Sequence[Event], steps: int | None = 
         legend={"orientation": "h", "y": -0.1, "x": 0, "title_text": ""},
         uirevision="losses",
     )
-    return Chart(figure, _say_losses(distil, valid))
+    said = _say_losses(distil, valid) + ("" if marked is None else f" A line marks step {marked}.")
+    return Chart(figure, said)
 
 
 def _draw(figure: go.Figure, curve: Curve, events: Sequence[Event], row: int) -> None:

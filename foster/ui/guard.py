@@ -65,7 +65,7 @@ def start(store: RunStore, specs: Sequence[RunSpec] = (), again: Sequence[str] =
 
 
 def refusal(run: Run) -> str:
-    """Why this person may not stop, pause or resume a run, '' if they may."""
+    """Why this person may not stop, pause, step or resume a run, '' if they may."""
     return visitors.refusal(policy(), visitor(), run)
 
 
@@ -85,6 +85,11 @@ def pause(store: RunStore, run: Run) -> None:
 def go_on(run: Run) -> None:
     """Ends a pause."""
     _control(run, run.request_resume)
+
+
+def step(run: Run) -> None:
+    """Lets a paused run take one step."""
+    _control(run, run.request_step)
 
 
 def _control(run: Run, do: Callable[[], None]) -> None:

@@ -8,13 +8,13 @@ import streamlit as st
 
 from foster.runs import Run, RunState, RunStatus, RunStore
 from foster.spec import RunSpec
-from foster.ui import address, charts, guard, load, scores, words
+from foster.ui import address, charts, guard, load, moment, scores, words
 from foster.ui.markup import show, tag
 from foster.ui.state import Selection, label
 from foster.ui.states import attempt, banner, note
 from foster.ui.titles import stats
 
-EVERY_S = 1.5
+EVERY_S, STEPPING_S = 1.5, 0.4
 STAGES = {
     "data": "Reading the data",
     "embed": "Encoding the titles",
@@ -23,22 +23,32 @@ STAGES = {
     "students": "Training fresh students",
     "map": "Drawing the map",
 }
+STEP = "Step goes on to the next thing that the run reports, and waits there."
+STEPS = {
+    "experts": "Step goes on to the next check of the expert, and waits there.",
+    "distil": "Step takes one step of the distillation.",
+    "students": "Step trains one student.",
+}
 _CHART = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "select2d"]}
 
 
-def ticks(run: Run, status: RunStatus) -> bool:
-    """Whether anything can change without a person: not when it has ended, not while it is paused."""
-    return not status.is_terminal and not (status.paused and run.pause_requested)
+def pace(run: Run, status: RunStatus) -> float | None:
+    """Seconds between two looks; None when nothing can change without a person: it has ended, or it is paused."""
+    if status.is_terminal:
+        return None
+    if run.step_requested:
+        return STEPPING_S
+    return None if status.paused and run.pause_requested else EVERY_S
 
 
 def live(selection: Selection, run: Run, status: RunStatus) -> None:
-    ticking = ticks(run, status)
-    st.fragment(_live, run_every=EVERY_S if ticking else None)(selection.store, run, status.state, ticking)
+    every = pace(run, status)
+    st.fragment(_live, run_every=every)(selection.store, run, status.state, every)
 
 
-def _live(store: RunStore, run: Run, before: RunState, ticking: bool) -> None:
+def _live(store: RunStore, run: Run, before: RunState, every: float | None) -> None:
     status = run.status()
-    if status.state is not before or ticks(run, status) != ticking:
+    if status.state is not before or pace(run, status) != every:
         st.rerun()  # the whole page once: the timer goes on or off, and the frame and the queue follow
     show(tag("h2", label(run, status)))
     _progress(store, run, status)
@@ -55,13 +65,18 @@ def _progress(store: RunStore, run: Run, status: RunStatus) -> None:
         banner(store, run, status, here=True)
         return
     doing = STAGES.get(status.stage, "Starting")
-    if status.paused:
-        doing = f"Paused: {doing.lower()}"
-    elif run.stop_requested:
+    if run.stop_requested:
         doing = "Stopping at the next step"
+    elif run.step_requested:
+        doing = f"Taking one step: {doing.lower()}"
+    elif status.paused:
+        doing = f"Paused: {doing.lower()}"
     elif run.pause_requested:
         doing = "Pausing at the next step"
     st.progress(status.fraction, text=f"{doing} · {words.share(status.fraction)}")
+    if status.paused and not run.step_requested:
+        told = f"Finished last: {status.message}. " if status.message else ""
+        show(tag("p", f"{told}{STEPS.get(status.stage, STEP)}", class_="hint", role="status"))
 
 
 def _controls(store: RunStore, run: Run, status: RunStatus) -> None:
@@ -94,6 +109,10 @@ def _buttons(store: RunStore, run: Run, status: RunStatus) -> None:
         asked = st.button("Pause", key="pause", icon=":material/pause:", disabled=status.state is RunState.QUEUED)
     if asked and attempt(lambda: guard.go_on(run) if run.pause_requested else guard.pause(store, run)):
         st.rerun()
+    if run.pause_requested:
+        asked = st.button("Step", key="step", icon=":material/skip_next:", disabled=run.step_requested)
+        if asked and attempt(lambda: guard.step(run)):
+            st.rerun()
     hint = "Stops at the next step and keeps what was computed; a stopped run can be resumed."
     ends = st.button("Stop", key="stop", icon=":material/stop:", disabled=run.stop_requested, help=hint)
     if ends and attempt(lambda: guard.stop(run)):
@@ -124,7 +143,7 @@ def _curves(run: Run, status: RunStatus) -> None:
     trained = load.events(run, "expert")
     if distil or valid:
         steps = int(distil[-1]["steps"]) if distil else None
-        _chart(charts.losses(distil, valid, steps), f"losses-{run.id}")
+        _chart(charts.losses(distil, valid, steps, _marked(run, status)), f"losses-{run.id}")
     if trained:
         if distil:
             with st.expander("How the experts were trained", key=f"experts-{run.id}"):
@@ -138,13 +157,31 @@ def _curves(run: Run, status: RunStatus) -> None:
         show(drawn)
 
 
+def _marked(run: Run, status: RunStatus) -> int | None:
+    """The step that the address asks for; a run that waits or has ended offers its snapshots to choose from."""
+    moments = moment.moments(run)
+    if not moments:
+        return None
+    asked = address.asked("step")
+    now = moment.RESULT if asked is None else moment.before(moments, asked)
+    if pace(run, status) is None and len(moments) > 1:
+        now = moment.scrub(moments, "Mark a moment")
+        moment.figures(run, now)
+    return None if now == moment.RESULT else int(now)
+
+
 def _chart(chart: charts.Chart, key: str) -> None:
     st.plotly_chart(chart.figure, key=key, alt=chart.alt, config=_CHART)
 
 
 def start(selection: Selection, spec: RunSpec) -> None:
     """Puts a run into the queue and shows it from here on."""
-    if attempt(lambda: address.put(run=guard.start(selection.store, [spec])[0].id, step=None, sequence=None)):
+
+    def begin() -> None:
+        run = guard.start(selection.store, [spec])[0]
+        address.put(run=run.id, step=None, sequence=None, area=None, chosen=None)
+
+    if attempt(begin):
         st.rerun()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
@@ -37,6 +38,25 @@ VIEW_MEANING = {
 }
 
 
+class Drag(StrEnum):
+    """What dragging on the map does."""
+
+    LASSO = "lasso"
+    BOX = "box"
+    MOVE = "move"
+
+
+_DRAG_MODES = {Drag.LASSO: "lasso", Drag.BOX: "select", Drag.MOVE: "pan"}
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A sequence on the map: `course`, the items that it leads through, in order, and `reads`, what a student reads."""
+
+    course: Sequence[int] = ()
+    reads: Sequence[int] = ()
+
+
 class Colour(StrEnum):
     CATEGORY = "category"
     POPULARITY = "popularity"
@@ -63,21 +83,31 @@ def groups(points: pd.DataFrame) -> list[tuple[str, np.ndarray]]:
 
 
 def item_map(
-    points: pd.DataFrame, views: Sequence[View], colour: Colour, matches: np.ndarray, path: Sequence[int] = ()
+    points: pd.DataFrame,
+    views: Sequence[View],
+    colour: Colour,
+    matches: np.ndarray,
+    drawn: Drawn | None = None,
+    outline: tuple[View, Sequence[tuple[float, float]]] | None = None,
+    drag: Drag = Drag.LASSO,
 ) -> Chart:
     """One panel a view.
 
     points: item, title, category, popularity, mass and x_*, y_* of each view, one row an item. matches: bool [rows],
-    the items a search found; they get a ring and the others fade. path: items of one synthetic sequence, in order, to
-    be joined by a line.
+    the chosen items; they get a ring and the others fade. drawn: a synthetic sequence; its course is joined by a line.
+    outline: an area in one view, by two corners of a box or more of a lasso.
     """
+    drawn = drawn or Drawn()
     figure = make_subplots(
         rows=1, cols=len(views), horizontal_spacing=0.03, subplot_titles=[VIEW_TITLES[view] for view in views]
     )
     scatter = go.Scattergl if len(points) >= WEBGL_FROM else go.Scatter
     titles = np.array([hover_text(title) for title in points["title"]], dtype=object)
     where = {int(item): row for row, item in enumerate(points["item"])}
-    steps = [where[item] for item in path if item in where]
+    steps, reads = ([where[item] for item in items if item in where] for items in (drawn.course, drawn.reads))
+    opacity = np.full(len(points), 0.45 if steps else 0.85)
+    if matches.any():
+        opacity = np.where(matches, 0.95, 0.2)
     for column, view in enumerate(views, start=1):
         x, y = points[f"x_{view}"].to_numpy(), points[f"y_{view}"].to_numpy()
         facts = np.stack(
@@ -86,11 +116,12 @@ def item_map(
                 np.array([hover_text(str(name), 40) for name in points["category"]], dtype=object),
                 points["popularity"].to_numpy(dtype=object),
                 points["mass"].round(2).to_numpy(dtype=object),
+                points["item"].to_numpy(dtype=object),
             ],
             axis=1,
         )
         first = column == 1
-        for number, (marker, rows, name) in enumerate(_layers(points, colour, first)):
+        for number, (marker, rows, name) in enumerate(_layers(points, colour, view, first)):
             figure.add_trace(
                 scatter(
                     x=x[rows],
@@ -104,51 +135,38 @@ def item_map(
                         "%{customdata[0]}<br>%{customdata[1]} · %{customdata[2]} events · "
                         "synthetic mass %{customdata[3]}<extra></extra>"
                     ),
-                    marker=marker,
-                    opacity=0.25 if matches.any() else 0.45 if steps else 0.85,
+                    marker={**marker, "opacity": opacity[rows]},
                 ),
                 row=1,
                 col=column,
             )
+        if outline is not None and outline[0] is view:
+            figure.add_shape(**_outline(outline[1]), row=1, col=column)
+        if matches.any():
+            _rings(figure, scatter, x[matches], y[matches], facts[matches], column)
+        if reads:
+            _reads(figure, x[reads], y[reads], facts[reads], column)
         if steps:
             _path(figure, x[steps], y[steps], titles[steps], column)
-        if matches.any():
-            figure.add_trace(
-                scatter(
-                    x=x[matches],
-                    y=y[matches],
-                    mode="markers",
-                    name="found",
-                    showlegend=False,
-                    customdata=facts[matches],
-                    hovertemplate="%{customdata[0]}<br>%{customdata[1]}<extra></extra>",
-                    marker={
-                        "size": 13,
-                        "symbol": "circle",
-                        "color": palette.VERMILION,
-                        "line": {"width": 2, "color": "#FFFFFF"},
-                    },
-                ),
-                row=1,
-                col=column,
-            )
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False)
     figure.update_layout(
         height=560,
         margin={"l": 0, "r": 0, "t": 36, "b": 0},
         hoverlabel={"align": "left"},
-        dragmode="pan",
+        dragmode=_DRAG_MODES[drag],
+        newselection={"line": {"color": palette.VERMILION, "width": 2, "dash": "dot"}},
         legend={"orientation": "h", "y": -0.02, "yanchor": "top", "x": 0, "itemsizing": "constant"},
         uirevision=f"map-{'-'.join(views)}",
     )
     return Chart(figure, _say(points, views, colour, matches, len(steps)))
 
 
-def _layers(points: pd.DataFrame, colour: Colour, scale: bool) -> list[tuple[dict, np.ndarray, str]]:
-    """(marker, rows, name) of each trace."""
+def _layers(points: pd.DataFrame, colour: Colour, view: View, scale: bool) -> list[tuple[dict, np.ndarray, str]]:
+    """(marker, rows, name) of each trace. Where colour tells the category, size tells what is much: events, or in the
+    synthetic view synthetic mass."""
     if colour is Colour.CATEGORY:
-        size = _size(points["popularity"].to_numpy(dtype=float))
+        size = _size(points["mass" if view is View.SYNTHETIC else "popularity"].to_numpy(dtype=float))
         return [
             (
                 {
@@ -188,6 +206,54 @@ def _size(amount: np.ndarray) -> np.ndarray:
     return 4 + 11 * grown / max(float(grown.max(initial=0.0)), 1e-9)
 
 
+def _outline(corners: Sequence[tuple[float, float]]) -> dict:
+    """A box by two corners, a lasso by more, as a plotly shape."""
+    line = {"color": palette.VERMILION, "width": 1.5, "dash": "dot"}
+    if len(corners) == 2:
+        (x0, y0), (x1, y1) = corners
+        return {"type": "rect", "x0": x0, "y0": y0, "x1": x1, "y1": y1, "line": line}
+    return {"type": "path", "path": "M" + "L".join(f"{x:.4f},{y:.4f}" for x, y in corners) + "Z", "line": line}
+
+
+def _rings(figure: go.Figure, scatter: type, x: np.ndarray, y: np.ndarray, facts: np.ndarray, column: int) -> None:
+    figure.add_trace(
+        scatter(
+            x=x,
+            y=y,
+            mode="markers",
+            name="chosen",
+            showlegend=False,
+            customdata=facts,
+            hovertemplate="%{customdata[0]}<br>%{customdata[1]}<extra></extra>",
+            marker={
+                "size": 15 if len(x) <= 30 else 11,
+                "symbol": "circle-open",
+                "color": palette.VERMILION,
+                "line": {"width": 2 if len(x) <= 30 else 1.2},
+            },
+        ),
+        row=1,
+        col=column,
+    )
+
+
+def _reads(figure: go.Figure, x: np.ndarray, y: np.ndarray, facts: np.ndarray, column: int) -> None:
+    figure.add_trace(
+        go.Scatter(
+            x=x,
+            y=y,
+            mode="markers",
+            name="read by the sequence",
+            showlegend=False,
+            marker={"size": 9, "symbol": "square-open", "color": palette.PURPLE, "line": {"width": 1.5}},
+            customdata=facts,
+            hovertemplate="%{customdata[0]}<br>read by the sequence<extra></extra>",
+        ),
+        row=1,
+        col=column,
+    )
+
+
 def _path(figure: go.Figure, x: np.ndarray, y: np.ndarray, titles: np.ndarray, column: int) -> None:
     figure.add_trace(
         go.Scatter(
@@ -198,7 +264,7 @@ def _path(figure: go.Figure, x: np.ndarray, y: np.ndarray, titles: np.ndarray, c
             showlegend=False,
             line={"color": palette.PURPLE, "width": 1.3, "shape": "spline", "smoothing": 0.6},
             marker={
-                "size": [13] + [8] * (len(x) - 1),
+                "size": [16] + [8] * (len(x) - 1),
                 "symbol": ["star"] + ["circle"] * (len(x) - 1),
                 "color": palette.PURPLE,
                 "line": {"width": 1, "color": "#FFFFFF"},
@@ -220,8 +286,8 @@ def _say(points: pd.DataFrame, views: Sequence[View], colour: Colour, matches: n
     else:
         said.append(f"Colour and size by {colour.value}: small and grey is little, large and orange is much.")
     if matches.any():
-        said.append(f"{words.plural(int(matches.sum()), 'item')} found are ringed and listed below.")
+        said.append(f"{words.plural(int(matches.sum()), 'chosen item')} ringed, and listed beside and below.")
     if steps:
-        said.append(f"A line joins the {steps} items of the drawn sequence, from the star on.")
+        said.append(f"A line joins the {steps} items that the drawn sequence leads through, from the star on.")
     said.append("The table below lists the same items.")
     return " ".join(said)

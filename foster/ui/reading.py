@@ -7,13 +7,14 @@ from enum import StrEnum
 import streamlit as st
 
 from foster.runs import Run, RunStatus
-from foster.ui import address, load, titles, words
+from foster.ui import address, chosen, load, moment, titles, words
 from foster.ui.markup import plain, show, tag
-from foster.ui.rows import Row, hard_view, rows_of_result, rows_of_snapshot
+from foster.ui.moment import RESULT
+from foster.ui.rows import Row, hard_view
 from foster.ui.states import note
 
 A_PAGE = 10  # rows
-RESULT = "result"
+NAMED = 3  # chosen items that are named
 
 
 class Form(StrEnum):
@@ -22,9 +23,7 @@ class Form(StrEnum):
 
 
 def sequences(run: Run, status: RunStatus) -> None:
-    steps = [str(step) for step in run.snapshots()]
-    result = load.table(run, "sequences")
-    moments = [*steps, *([RESULT] if result is not None else [])]
+    moments = moment.moments(run)
     if not moments:
         if status.is_terminal:
             note("No sequences", "This run ended before it had any. Resume it, or start another one on Distil.")
@@ -34,37 +33,57 @@ def sequences(run: Run, status: RunStatus) -> None:
 
     left, middle, right = st.columns([2, 4, 3], gap="medium")
     with middle:
-        moment = _scrub(moments)
+        now = moment.scrub(moments)
     with left:
-        form = _form(moment)
+        form = _form(now)
     with right:
         query = address.search("q", "Search the titles", placeholder="A word of a title")
-    rows = _rows(run, moment, form)
-    _summary(rows, moment, form)
+    rows = load.rows(run, None if now == RESULT else int(now))
+    rows = hard_view(rows) if form is Form.HARD else rows
+    moment.figures(run, now)
+    _summary(rows, now, form)
+    rows, through = _through(run, rows)
     found = {row.number: row.matches(query) for row in rows} if query else {}
     shown = _filtered(rows, query, found)
     if any(place.known for row in rows for place in row.places):
         st.caption("In this log nobody takes an item twice, so a card leaves out what was read before it in its row.")
-    _pages(shown, form is Form.SOFT, found)
+    _pages(shown, form is Form.SOFT, {row.number: found.get(row.number, through.get(row.number)) for row in shown})
     _twin(shown)
 
 
-def _scrub(moments: list[str]) -> str:
-    if len(moments) == 1:
-        st.text(f"Moment: {_moment(moments[0])}")
-        return moments[0]
-    return address.scrubber("step", "Moment of the distillation", moments, moments[-1], format_func=_moment)
+def _through(run: Run, rows: list[Row]) -> tuple[list[Row], dict[int, frozenset[int]]]:
+    """The rows that use what is chosen on the map, and at which positions; all of them while nothing is chosen."""
+    points = load.points(run)
+    items = load.table(run, "items") if points is None else points
+    found = None if items is None else chosen.chosen(items["item"])
+    if items is None or found is None:
+        return rows, {}
+    chosen.told(found)
+    if found.area is not None and points is None:
+        note("No map yet", "An area can be read once the run has its map; until then all sequences are shown.")
+        return rows, {}
+    if not found:
+        return rows, {}
+    mine = items[found.mask(items)]
+    wanted = set(mine["item"].tolist())
+    through = {row.number: positions for row in rows if (positions := row.through(wanted))}
+    names: list[str] = [part for title in mine["title"][:NAMED] for part in (", ", tag("bdi", plain(title, 60)))]
+    if len(mine) > NAMED:
+        names.append(f" and {words.count(len(mine) - NAMED)} more")
+    said = f"{words.count(len(through))} of {words.plural(len(rows), 'sequence')} go through "
+    of = f"the {words.plural(len(mine), 'item')} chosen on the map"
+    show(tag("p", said, of, ": " if names else None, *names[1:], ".", role="status", class_="say"))
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.page_link("pages/map.py", label="Change the selection on the map", icon=":material/scatter_plot:",
+                     query_params=address.carried())  # fmt: skip
+        chosen.clear_button("Show all sequences")
+    return [row for row in rows if row.number in through], through
 
 
-def _moment(moment: str) -> str:
-    return "result" if moment == RESULT else f"step {words.count(int(moment))}"
-
-
-def _form(moment: str) -> Form:
-    if moment != RESULT:
-        st.segmented_control(
-            "Form", ["Soft"], default="Soft", disabled=True, help="The hard form is made from the result."
-        )
+def _form(now: str) -> Form:
+    if now != RESULT:
+        st.text("Form: soft")
+        st.caption("The hard form is made from the result.")
         return Form.SOFT
     return address.segments(
         "form",
@@ -76,19 +95,7 @@ def _form(moment: str) -> Form:
     )
 
 
-def _rows(run: Run, moment: str, form: Form) -> list[Row]:
-    stored = load.table(run, "sequences")
-    result = [] if stored is None else rows_of_result(stored, load.table(run, "neighbours"))
-    if moment == RESULT:
-        return hard_view(result) if form is Form.HARD else load.told(run, result)
-    shot, items = load.snapshot(run, int(moment)), load.table(run, "items")
-    if shot is None:
-        return []
-    names = {} if items is None else dict(zip(items["item"].tolist(), items["title"].tolist(), strict=True))
-    return load.told(run, rows_of_snapshot(shot, names, result))
-
-
-def _summary(rows: list[Row], moment: str, form: Form) -> None:
+def _summary(rows: list[Row], now: str, form: Form) -> None:
     places = [place for row in rows for place in row.places]
     if not places:
         return
@@ -115,7 +122,7 @@ def _summary(rows: list[Row], moment: str, form: Form) -> None:
         )
     st.space("xsmall")
     show(titles.stats(figures))
-    if moment != RESULT:
+    if now != RESULT:
         st.caption("Overlap, repetition and diversity are measured on the hard form of the result: slide to the end.")
 
 
@@ -129,7 +136,7 @@ def _filtered(rows: list[Row], query: str, found: dict[int, frozenset[int]]) -> 
     return shown
 
 
-def _pages(rows: list[Row], soft: bool, found: dict[int, frozenset[int]]) -> None:
+def _pages(rows: list[Row], soft: bool, found: dict[int, frozenset[int] | None]) -> None:
     if not rows:
         return
     asked = address.asked("sequence")
@@ -148,7 +155,7 @@ def _pages(rows: list[Row], soft: bool, found: dict[int, frozenset[int]]) -> Non
             label_visibility="collapsed",
         )
     for row in rows[(page - 1) * A_PAGE : page * A_PAGE]:
-        _row(row, row.number == opened, soft, found.get(row.number, frozenset()))
+        _row(row, row.number == opened, soft, found.get(row.number) or frozenset())
 
 
 def _span(page: int, rows: int) -> str:
@@ -171,6 +178,9 @@ def _row(row: Row, opened: bool, soft: bool, found: frozenset[int]) -> None:
                     kwargs={"sequence": None if opened else number},
                     help=f"{'Close' if opened else 'Show the alternatives at every position of'} sequence {number}",
                 )
+                st.page_link("pages/map.py", label="On the map", icon=":material/route:",
+                             query_params=address.carried(sequence=number),
+                             help=f"Draw sequence {number} as a path on the map")  # fmt: skip
         if opened and soft:
             if (user := row.facts.get("nearest_user")) is not None:
                 show(tag("p", "Nearest real user of its hard form: ", tag("bdi", plain(str(user), 60)), class_="hint"))

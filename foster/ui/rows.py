@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,10 +13,11 @@ UNKNOWN = "(unknown item)"
 
 @dataclass(frozen=True)
 class Option:
-    """One item of a distribution."""
+    """One item of a distribution; item: its number in the run's table of items, None where it is not known."""
 
     title: str
     weight: float
+    item: int | None = None
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Place:
     """One position of a sequence.
 
     read: what a student reads there, the heaviest first (a mixture if there are several, empty while it is not known);
-    labels: what it is taught to recommend then, the likeliest first, empty where there is no target; hard: the title of
+    labels: what it is taught to recommend then, the likeliest first, empty where there is no target; hard: the item of
     the hard form; known: titles that are in the history by then and so never recommended: a card does not spend its
     one line on them.
     """
@@ -32,7 +33,7 @@ class Place:
     position: int
     read: tuple[Option, ...] = ()
     labels: tuple[Option, ...] = ()
-    hard: str | None = None
+    hard: Option | None = None
     known: frozenset[str] = frozenset()
 
     @property
@@ -46,9 +47,13 @@ class Place:
         return self.taught or next(iter(self.read), Option(UNKNOWN, 0.0))
 
     @property
+    def card(self) -> tuple[Option, ...]:
+        """What its card shows: the first of what is read, and what is taught."""
+        return tuple(option for option in (next(iter(self.read), None), self.taught) if option)
+
+    @property
     def titles(self) -> tuple[str, ...]:
-        """The titles that its card shows."""
-        return tuple(option.title for option in (next(iter(self.read), None), self.taught) if option)
+        return tuple(option.title for option in self.card)
 
 
 @dataclass(frozen=True)
@@ -64,9 +69,29 @@ class Row:
         wanted = query.casefold()
         return frozenset(p.position for p in self.places if any(wanted in title.casefold() for title in p.titles))
 
+    def through(self, items: Container[int]) -> frozenset[int]:
+        """Positions whose card shows one of the items."""
+        return frozenset(p.position for p in self.places if any(option.item in items for option in p.card))
 
-def rows_of_result(sequences: pd.DataFrame, neighbours: pd.DataFrame | None) -> list[Row]:
-    """The stored artefact, decoded."""
+    @property
+    def course(self) -> list[int]:
+        """Items in the order in which the sequence leads through them: the first it reads, then what it teaches to
+        recommend after each position."""
+        first = [place.read[0] for place in self.places[:1] if place.read]
+        options = [*first, *(place.taught for place in self.places if place.taught)]
+        return [option.item for option in options if option.item is not None]
+
+    @property
+    def reads(self) -> list[int]:
+        """The first item that is read at each position."""
+        return [place.read[0].item for place in self.places if place.read and place.read[0].item is not None]
+
+
+def rows_of_result(
+    sequences: pd.DataFrame, neighbours: pd.DataFrame | None, number_of: Mapping[str, int] | None = None
+) -> list[Row]:
+    """The stored artefact, decoded. number_of: item id → number of the item."""
+    known = number_of or {}
     facts: dict[Any, Any] = {} if neighbours is None else neighbours.set_index("sequence").to_dict("index")
     return [
         Row(
@@ -74,9 +99,12 @@ def rows_of_result(sequences: pd.DataFrame, neighbours: pd.DataFrame | None) -> 
             tuple(
                 Place(
                     int(each.position),
-                    _options(each.alternatives) or (Option(_text(each.title), float(each.confidence)),),
-                    _options(each.labels),
-                    each.hard_title if isinstance(each.hard_title, str) else None,
+                    _options(each.alternatives, known)
+                    or (Option(_text(each.title), float(each.confidence), known.get(each.item_id)),),
+                    _options(each.labels, known),
+                    Option(each.hard_title, 1.0, known.get(each.hard_item_id))
+                    if isinstance(each.hard_title, str)
+                    else None,
                 )
                 for each in places
             ),
@@ -130,7 +158,7 @@ def without_history(rows: Iterable[Row]) -> list[Row]:
 def hard_view(rows: Iterable[Row]) -> list[Row]:
     """The hard form: one title a position, the target is the next title."""
     return [
-        Row(row.number, tuple(Place(p.position, (Option(p.hard or UNKNOWN, 1.0),)) for p in row.places), row.facts)
+        Row(row.number, tuple(Place(p.position, (p.hard or Option(UNKNOWN, 1.0),)) for p in row.places), row.facts)
         for row in rows
     ]
 
@@ -140,17 +168,17 @@ def _grouped(table: pd.DataFrame) -> Iterator[tuple[int, Iterator[Any]]]:
         yield int(str(number)), iter(part.itertuples(index=False))
 
 
-def _options(values: Any) -> tuple[Option, ...]:
+def _options(values: Any, number_of: Mapping[str, int]) -> tuple[Option, ...]:
     if values is None or isinstance(values, float):  # a null in a column of lists is read as NaN
         return ()
-    return tuple(Option(_text(each["title"]), float(each["weight"])) for each in values)
+    return tuple(Option(_text(each["title"]), float(each["weight"]), number_of.get(each["item_id"])) for each in values)
 
 
 def _named(items: Any, weights: Any, title_of: Mapping[int, str]) -> tuple[Option, ...]:
     if items is None or isinstance(items, float):
         return ()
     pairs = zip(items, weights, strict=True)
-    return tuple(Option(title_of.get(int(item), UNKNOWN), float(weight)) for item, weight in pairs)
+    return tuple(Option(title_of.get(int(item), UNKNOWN), float(weight), int(item)) for item, weight in pairs)
 
 
 def _text(title: object) -> str:

@@ -241,12 +241,14 @@ def test_ones_own_run_is_stopped_and_anothers_is_not(root: Path, visit: Open, kn
     assert not (others / "stop").exists()
 
 
-@pytest.mark.parametrize("label", ["Stop", "Pause"])
+@pytest.mark.parametrize("label", ["Stop", "Pause", "Step"])
 def test_a_button_of_before_does_not_stop_the_run_of_another(
     label: str, root: Path, visit: Open, known: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The page was drawn for its owner; by the time of the press the session is another visitor's."""
     mine, _ = lay_visitors(root, "running", "snapshots")
+    if label == "Step":
+        (mine / "pause").touch()
     with held(mine):
         app = visit("pages/distil.py", run=MINE)
         assert label in names(app)
@@ -257,7 +259,8 @@ def test_a_button_of_before_does_not_stop_the_run_of_another(
         monkeypatch.setattr(guard, "refusal", refused)
     assert "only they can stop, pause or resume it" in shown(app)
     assert not (mine / "stop").exists()
-    assert not (mine / "pause").exists()
+    assert not (mine / "step").exists()
+    assert (mine / "pause").exists() == (label == "Step")
 
 
 def test_a_stopped_run_is_resumed_by_its_owner_only(

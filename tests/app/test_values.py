@@ -16,7 +16,8 @@ import pandas as pd
 import pytest
 from run_folders import HOSTILE
 
-from foster.ui import charts, film, maps, markup, scores
+from foster.ui import charts, film, maps, markup, moment, scores
+from foster.ui.area import MOST_CORNERS, Area
 from foster.ui.rows import UNKNOWN, Option, Place, Row, rows_of_snapshot, without_history
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,7 +33,7 @@ def test_values_need_no_streamlit() -> None:
     """Figures and texts can be made where no page is."""
     code = "import sys, foster.ui.palette, foster.ui.words; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
-    for name in ("charts", "maps", "film", "scores", "titles", "rows", "words", "palette"):
+    for name in ("charts", "maps", "area", "near", "film", "scores", "titles", "rows", "words", "palette"):
         assert "import streamlit" not in (ROOT / "foster" / "ui" / f"{name}.py").read_text(encoding="utf-8")
 
 
@@ -102,11 +103,11 @@ def test_a_large_map_keeps_what_was_found() -> None:
 def test_a_search_and_a_sequence_are_drawn_on_top() -> None:
     table = points(50)
     found = np.arange(50) == 7
-    chart = maps.item_map(table, [maps.View.TEXT], maps.Colour.CATEGORY, found, path=[3, 9, 3, 999])
+    chart = maps.item_map(table, [maps.View.TEXT], maps.Colour.CATEGORY, found, drawn=maps.Drawn([3, 9, 3, 999]))
     names = [trace.name for trace in chart.figure.data]
-    assert "found" in names
+    assert "chosen" in names
     assert len(next(trace for trace in chart.figure.data if trace.name == "the open sequence").x) == 3
-    assert "1 item found" in chart.alt
+    assert "1 chosen item ringed" in chart.alt
 
 
 def taught(*words: str) -> list[Row]:
@@ -165,3 +166,52 @@ def test_json_of_a_figure_is_small() -> None:
     table = points(20_000)
     figure = maps.item_map(table, [maps.View.TEXT], maps.Colour.CATEGORY, np.zeros(20_000, dtype=bool)).figure
     assert len(json.dumps(figure.to_plotly_json(), default=lambda value: np.asarray(value).tolist())) < 8e6
+
+
+def test_an_area_holds_what_lies_inside() -> None:
+    table = pd.DataFrame({"x_real": [0.5, 1.5, 0.1, 2.0], "y_real": [0.5, 0.5, 0.9, 2.0]})
+    box = Area(maps.View.REAL, ((1.0, 1.0), (0.0, 0.0)))
+    assert box.holds(table).tolist() == [True, False, True, False]
+    triangle = Area.parse("real_0_0_2_0_0_2")  # x + y < 2
+    assert triangle.holds(table).tolist() == [True, False, True, False]
+    bow = Area.parse("real_0_0_1_1_1_0_0_1")  # crosses itself: left and right are inside, above and below are not
+    cross = pd.DataFrame({"x_real": [0.1, 0.9, 0.5, 0.5], "y_real": [0.5, 0.5, 0.1, 0.9]})
+    assert bow.holds(cross).tolist() == [True, True, False, False]
+
+
+def test_what_was_drawn_last_becomes_a_short_area() -> None:
+    views = (maps.View.REAL, maps.View.SYNTHETIC)
+    turn = np.linspace(0, 2 * np.pi, 400, endpoint=False)
+    lasso = {"xref": "x2", "yref": "y2", "x": np.cos(turn).tolist(), "y": np.sin(turn).tolist()}
+    area = Area.drawn({"box": [], "lasso": [lasso]}, views)
+    assert area is not None
+    assert (area.view, len(area.corners)) == (maps.View.SYNTHETIC, MOST_CORNERS)
+    assert len(str(area)) < 500
+    again = Area.parse(str(area))
+    disc = pd.DataFrame({"x_synthetic": [0.0, 0.95, 1.05, 0.71], "y_synthetic": [0.0, 0.0, 0.0, 0.71]})
+    assert again.holds(disc).tolist() == [True, True, False, False]
+    box = {"xref": "x", "yref": "y", "x": [0.25, -0.5], "y": [1, 2]}
+    assert str(Area.drawn({"box": [box], "lasso": []}, views)) == "real_0.25_1_-0.5_2"
+    assert Area.drawn({"box": [], "lasso": []}, views) is None
+    assert Area.drawn({"box": [{**box, "xref": "x3"}]}, views) is None
+
+
+def test_a_row_leads_from_what_it_reads_first_through_what_it_teaches() -> None:
+    first = Place(0, (Option("a", 0.7, 10), Option("b", 0.3, 11)), (Option("c", 0.6, 12), Option("d", 0.2, 13)))
+    row = Row(0, (first, Place(1, (Option("d", 1.0, 13),), (Option("a", 0.5, 10),))))
+    assert (row.course, row.reads) == ([10, 12, 10], [10, 13])
+    assert row.through({12}) == {0}
+    assert row.through({13}) == {1}, "an alternative is on no card"
+    assert row.through({11, 99}) == set()
+    assert Row(0, (Place(0, (Option("?", 1.0),)),)).course == []
+
+
+def test_a_moment_names_the_student_and_the_loss_at_or_before_it() -> None:
+    valid = [{"step": step, "recall@10": recall} for step, recall in ((0, 0.1), (50, 0.2), (100, 0.3))]
+    distil = [{"step": step, "gap": -0.5 * step, "real": None} for step in (1, 2, 50, 60)]
+    said = moment.sentence(distil, valid, "60").replace("\u00a0", " ")
+    assert said == "Step 60: a fresh student of step 50 reaches Recall@10 0.200 on validation; loss terms: gap −30.000."
+    assert "a fresh student reaches Recall@10 0.200" in moment.sentence(distil, valid, "50")
+    assert "loss terms at step 2:" in moment.sentence(distil, valid, "49")
+    assert moment.sentence(distil, [], "0") == "Step 0: no student had been judged yet; no step had been taken."
+    assert "of step 100 reaches Recall@10 0.300" in moment.sentence(distil, valid, moment.RESULT)

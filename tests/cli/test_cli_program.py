@@ -18,7 +18,7 @@ from foster.spec import RunSpec
 def test_help_names_every_public_command_and_hides_the_others(foster: Foster) -> None:
     code, out, _ = foster("--help", root=False)
     assert code == 0
-    assert all(f"\n    {name} " in out for name in ("app", "run", "runs", "show", "stop", "pause", "resume"))
+    assert all(f"\n    {name} " in out for name in ("app", "run", "runs", "show", "stop", "pause", "step", "resume"))
     assert "_work" not in out
     assert "_drain" not in out
     assert foster("run", "--help", root=False)[0] == 0

@@ -129,6 +129,10 @@ def test_a_stop_from_elsewhere_ends_the_command(foster: Foster, store: RunStore,
     run = running(store)
     assert foster("pause", run.id)[0] == 0
     until(lambda: run.status().paused)
+    before = len(run.events("distil"))
+    said = f"run {run.id} took one step and waits again: step {before + 1} of 400\n"
+    assert foster("step", run.id) == (0, said, "")
+    assert len(run.events("distil")) == before + 1
     assert foster("resume", run.id)[0] == 0
     until(lambda: not run.status().paused)
     code, out, _ = foster("stop", run.id)

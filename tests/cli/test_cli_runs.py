@@ -49,7 +49,7 @@ def test_show_prints_titles_that_cannot_steer_the_terminal(foster: Foster, store
     assert shown["sequences"][0]["alternatives"][0]["weight"] == 0.875
 
 
-@pytest.mark.parametrize("command", ["show", "stop", "pause", "resume"])
+@pytest.mark.parametrize("command", ["show", "stop", "pause", "step", "resume"])
 @pytest.mark.parametrize("run_id", ["nonsense", "../../etc", "20260101-0000-foster-none", "\x1b[31m-escape\nnewline"])
 def test_unknown_runs_are_one_line(foster: Foster, command: str, run_id: str) -> None:
     code, out, err = foster(command, run_id)
@@ -59,7 +59,8 @@ def test_unknown_runs_are_one_line(foster: Foster, command: str, run_id: str) ->
 
 def test_requests_that_make_no_sense_are_one_line(foster: Foster, store: RunStore) -> None:
     done, queued = finished(store), store.create(RunSpec())
-    for command, run in (("stop", done), ("pause", done), ("resume", done), ("show", queued)):
+    refused = [*((name, done) for name in ("stop", "pause", "step", "resume")), ("step", queued), ("show", queued)]
+    for command, run in refused:
         code, out, err = foster(command, run.id)
         assert (code, out, err.count("\n")) == (2, "", 1)
 
