@@ -48,7 +48,7 @@ class DistillConfig:
     """
 
     steps: int = 60
-    save_every: int = 20
+    save_every: int = 30
     paths: int = 4
     student_steps: int = 5
     real_weight: float = 0.3
