@@ -82,6 +82,21 @@ def test_drawn_rows_are_readings_of_the_set() -> None:
     assert len(drawn_rows(synthetic, basis, Recipe())(Generator()).items) == 9
 
 
+def test_drawn_rows_of_a_large_catalogue_are_scored_on_their_likeliest_items_and_uniform_draws() -> None:
+    synthetic = planted_set(readings=3)
+    basis, recipe = synthetic.basis(FEATURES), Recipe(batch_size=2, subset=N_ITEMS // 3)
+    drawn = drawn_rows(synthetic, basis, recipe)(Generator().manual_seed(0))
+    assert drawn.scored is not None
+    size = len(drawn.scored.items)
+    assert N_ITEMS // 3 <= size < N_ITEMS
+    assert drawn.targets.shape == (2, 5, size)
+    rows = torch.randint(9, (2,), generator=Generator().manual_seed(0))
+    labels = synthetic.labels(basis)[rows]
+    assert bool(torch.isin(labels.argmax(-1), drawn.scored.items).all())
+    expected = (labels[..., drawn.scored.items] - drawn.scored.log_inclusion).softmax(-1)
+    assert torch.allclose(drawn.targets, expected)
+
+
 @pytest.mark.parametrize("rank", [1, 2, 7, 8])
 def test_packing_errs_by_half_a_level_at_most(rank: int) -> None:
     numbers = torch.randn(5, 3, rank, generator=Generator().manual_seed(0))
@@ -142,6 +157,13 @@ def test_planted_queries_are_recovered_as_distributions() -> None:
     target = (planted @ basis.T).log_softmax(-1)
     fitted = (fit_queries(target, basis, Generator()) @ basis.T).log_softmax(-1)
     assert float((target.exp() * (target - fitted)).sum(-1).max()) < 1e-3
+
+
+def test_queries_fitted_on_a_subset_are_nearly_those_fitted_on_everything() -> None:
+    basis = label_basis(random_features(200, 16), planted_set().projection)
+    target = (torch.randn(6, 8, generator=Generator().manual_seed(1)) @ basis.T).log_softmax(-1)
+    fitted = (fit_queries(target, basis, Generator().manual_seed(0), subset=60) @ basis.T).log_softmax(-1)
+    assert float((target.exp() * (target - fitted)).sum(-1).max()) < 1e-2
 
 
 def test_hard_sequences_ask_for_the_next_id_and_skip_padding() -> None:

@@ -11,7 +11,8 @@ from torch import Generator, Tensor
 
 from foster.distiller import View, divergence
 from foster.recommender import RecommenderConfig, build_recommender
-from foster.subset import ItemSubset, draw_subset, whole_catalogue
+from foster.subset import ItemSubset, draw_subset, read_with, whole_catalogue
+from foster.training import NO_TARGET, Batch, next_item_loss
 
 CPU = torch.device("cpu")
 SHAPE = RecommenderConfig(width=8, layers=1, max_length=6, dropout=0.0)
@@ -63,3 +64,53 @@ def test_every_item_that_is_not_needed_is_drawn_equally_often() -> None:
         counts[draw_subset(20, torch.tensor([0, 1]), 8, draw).items] += 1
     assert counts[:2].tolist() == [3000, 3000]
     assert float((counts[2:] / 3000 - 6 / 18).abs().max()) < 0.05
+
+
+def test_items_that_are_read_but_not_scored_stand_after_the_subset() -> None:
+    u = ItemSubset(torch.tensor([2, 5, 9]), torch.zeros(3))
+    inputs = torch.tensor([[[7], [2]], [[9], [0]]])
+    ids, rows = read_with(u, inputs)
+    assert ids.tolist() == [2, 5, 9, 0, 7]
+    assert torch.equal(ids[rows], inputs)
+
+
+def test_a_batch_scored_on_every_item_has_the_loss_of_the_whole_catalogue() -> None:
+    features = random_features(30)
+    model = build_recommender(16, SHAPE, Generator().manual_seed(0))
+    inputs, ones = torch.randint(30, (3, 4, 1), generator=Generator().manual_seed(1)), torch.ones(3, 4, 1)
+    ids = torch.randint(30, (3, 4), generator=Generator().manual_seed(2))
+    ids[1, 2:] = NO_TARGET
+    soft = torch.rand(3, 4, 30, generator=Generator().manual_seed(3))
+    soft /= soft.sum(-1, keepdim=True)
+    for targets in (ids, soft):
+        whole = next_item_loss(model, features, Batch(inputs, ones, targets))
+        on_all = next_item_loss(model, features, Batch(inputs, ones, targets, whole_catalogue(30, CPU)))
+        torch.testing.assert_close(whole, on_all)
+
+
+def test_only_ids_of_a_large_catalogue_are_scored_on_a_subset_and_it_holds_their_targets() -> None:
+    ids = Batch(torch.zeros(1, 3, 1, dtype=torch.int64), torch.ones(1, 3, 1), torch.tensor([[17, NO_TARGET, 4]]))
+    soft = Batch(ids.items, ids.weights, torch.ones(1, 3, 30) / 30)
+    draw = Generator().manual_seed(0)
+    assert ids.on_subset(30, None, draw) is ids
+    assert ids.on_subset(20, 10, draw) is ids
+    assert soft.on_subset(30, 10, draw) is soft
+    scored = ids.on_subset(30, 10, draw).scored
+    assert scored is not None
+    assert len(scored.items) == 10
+    assert {4, 17} <= set(scored.items.tolist())
+
+
+def test_loss_on_subsets_points_where_the_exact_loss_does() -> None:
+    """Mean gradient over many draws of 20 of 60 items against the gradient on all of them."""
+    draw, features = Generator().manual_seed(0), random_features(60)
+    model = build_recommender(16, SHAPE, draw)
+    batch = Batch(torch.randint(60, (2, 4, 1), generator=draw), torch.ones(2, 4, 1), torch.randint(60, (2, 4)))
+    weight = model.projection.weight
+
+    def gradient(one: Batch) -> Tensor:
+        return torch.autograd.grad(next_item_loss(model, features, one), weight)[0].flatten()
+
+    exact = gradient(batch)
+    mean = torch.stack([gradient(batch.on_subset(60, 20, draw)) for _ in range(300)]).mean(0)
+    assert torch.cosine_similarity(mean, exact, dim=0) > 0.98

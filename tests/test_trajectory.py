@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from cycle_world import cycle_log, random_features
+from safetensors.torch import load_file
 
 from foster.recommender import RecommenderConfig, SequentialRecommender
 from foster.training import RealWindows
@@ -102,3 +104,20 @@ def test_another_seed_is_another_expert(tmp_path: Path, whole: tuple[Path, list[
     next(train_expert(tmp_path, SHAPE, TRAINING, FEATURES, windows, lambda _: 0.0, seed=4))
     name = "anchor-0000000.safetensors"
     assert (tmp_path / name).read_bytes() != (whole[0] / name).read_bytes()
+
+
+def test_what_is_kept_is_the_average_along_the_path(tmp_path: Path) -> None:
+    """Without averaging (decay 0) the trainer's own weights are kept; with it they lag behind, towards the start."""
+    windows = RealWindows(cycle_log().leave_one_out().train, 6, torch.device("cpu"))
+    found = {}
+    for decay in (0.0, 0.95):
+        training, folder = replace(TRAINING, averaging=decay), tmp_path / str(decay)
+        next(train_expert(folder, SHAPE, training, FEATURES, windows, lambda _: 0.0, seed=3))
+        state = load_file(folder / "resume1.safetensors")
+        kept = load_file(folder / "anchor-0000012.safetensors")["projection.weight"]
+        begun = load_file(folder / "anchor-0000000.safetensors")["projection.weight"]
+        found[decay] = (state["model.projection.weight"], kept, begun)
+    last, kept, _ = found[0.0]
+    assert torch.equal(last, kept)
+    last, kept, begun = found[0.95]
+    assert 0 < float((kept - begun).norm()) < float((last - begun).norm())
