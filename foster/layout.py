@@ -120,10 +120,10 @@ def _settle(
         due = np.flatnonzero(np.floor(often * (epoch + 1) + phase) > np.floor(often * epoch + phase))
         one, other = head[due], tail[due]
         apart = places[one] - places[other]
-        together = _force(pull((apart**2).sum(1)), apart)
+        together = _force(pull(_square(apart)), apart)
         pushing = np.repeat(one, NEGATIVES)
         apart = places[pushing] - places[random.integers(0, n, len(pushing))]
-        asunder = _force(push((apart**2).sum(1)), apart)
+        asunder = _force(push(_square(apart)), apart)
         moved, forces = np.concatenate([one, other, pushing]), np.concatenate([together, -together, asunder])
         for axis in (0, 1):
             places[:, axis] += rate * np.bincount(moved, forces[:, axis], minlength=n)
@@ -141,6 +141,10 @@ def pull(square: NDArray[np.float64]) -> NDArray[np.float64]:
 def push(square: NDArray[np.float64]) -> NDArray[np.float64]:
     """The same for a drawn point: the slope of ln (1 − φ), damped near 0, where it has no bound."""
     return 2 * B / ((1e-3 + square) * (1 + A * square**B))
+
+
+def _square(apart: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(apart[:, 0] ** 2 + apart[:, 1] ** 2)  # several times as fast as a sum over the short axis
 
 
 def _force(size: NDArray[np.float64], apart: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -23,6 +23,7 @@ class Sight(StrEnum):
 SIGHTS = {Sight.BESIDE: "Real beside synthetic", Sight.TEXT: "Text similarity"}
 VIEWS = {Sight.BESIDE: (View.REAL, View.SYNTHETIC), Sight.TEXT: (View.TEXT,)}
 NO_SEQUENCE = "none"
+TABLE_ROWS = 5_000  # more only take time on their way to the browser
 
 
 def item_map(run: Run, status: RunStatus) -> None:
@@ -42,12 +43,26 @@ def item_map(run: Run, status: RunStatus) -> None:
         query = address.search("q", "Search the titles", placeholder="A word of a title", width=230)
         path = _path(run)
     matches = _matches(points, query)
-    drawn = maps.sample(points, np.flatnonzero(matches).tolist())
-    chart = maps.item_map(drawn, VIEWS[sight], colour, _matches(drawn, query), path)
-    if len(drawn) < len(points):
-        st.caption(f"The {words.count(len(drawn))} most popular of {words.count(len(points))} items are drawn.")
+    drawn = maps.sample(points, np.flatnonzero(points["item"].isin(path) | matches).tolist())
+    shaded = points.drop(drawn.index)
+    chart = maps.item_map(drawn, VIEWS[sight], colour, _matches(drawn, query), path, shaded)
+    if said := _left_out(len(drawn), len(shaded), len(items) - len(points)):
+        st.caption(said)
     st.plotly_chart(chart.figure, key="map", alt=chart.alt, config={"displaylogo": False, "scrollZoom": True})
     _table(points, matches, query)
+
+
+def _left_out(drawn: int, shaded: int, absent: int) -> str:
+    """What a map of many items does not show as points, '' if it shows all."""
+    said = []
+    if shaded:
+        said.append(
+            f"The {words.count(drawn)} most popular items are points; the shade behind them is the other "
+            f"{words.count(shaded)}, each placed beside those most like it. A search makes points of what it finds."
+        )
+    if absent:
+        said.append(f"{words.plural(absent, 'more item')}, the least popular, are not on the map.")
+    return " ".join(said)
 
 
 def _matches(points: pd.DataFrame, query: str) -> np.ndarray:
@@ -76,9 +91,11 @@ def _table(points: pd.DataFrame, matches: np.ndarray, query: str) -> None:
         if query
         else f"All {words.plural(len(rows), 'item')}, those with the most synthetic mass first"
     )
+    if len(rows) > TABLE_ROWS:
+        said += f"; the table holds the first {words.count(TABLE_ROWS)}, a search finds every one"
     show(tag("p", f"{said}.", role="status", class_="say"))
     st.dataframe(
-        rows.sort_values("mass", ascending=False)[["title", "category", "popularity", "mass", "item_id"]],
+        rows.nlargest(TABLE_ROWS, "mass")[["title", "category", "popularity", "mass", "item_id"]],
         hide_index=True,
         height=320 if len(rows) > 8 else "auto",
         alt="The items of the map as a table",

@@ -13,9 +13,12 @@ from plotly.subplots import make_subplots
 from foster.ui import palette, words
 from foster.ui.charts import Chart, hover_text
 from foster.ui.markup import plain
+from foster.ui.shade import shade
 
 MAX_POINTS = 20_000
 WEBGL_FROM = 1_500  # fewer points are crisper, and need no WebGL, as SVG
+FEW = 100  # found items stand out by size
+CROWDED = 2_000  # of more points each is smaller and has no rim
 GROUPS = 7  # the largest categories get a colour and a marker each, the others share the last
 
 
@@ -44,7 +47,7 @@ class Colour(StrEnum):
 
 
 def sample(points: pd.DataFrame, keep: Sequence[int] = ()) -> pd.DataFrame:
-    """At most MAX_POINTS rows: those of `keep` (positions) and the most popular."""
+    """At most MAX_POINTS rows: those of `keep` (positions, the first count most) and the most popular."""
     if len(points) <= MAX_POINTS:
         return points
     wanted = points["popularity"].rank(method="first", ascending=False).to_numpy(copy=True)
@@ -63,32 +66,40 @@ def groups(points: pd.DataFrame) -> list[tuple[str, np.ndarray]]:
 
 
 def item_map(
-    points: pd.DataFrame, views: Sequence[View], colour: Colour, matches: np.ndarray, path: Sequence[int] = ()
+    points: pd.DataFrame,
+    views: Sequence[View],
+    colour: Colour,
+    matches: np.ndarray,
+    path: Sequence[int] = (),
+    shaded: pd.DataFrame | None = None,
 ) -> Chart:
     """One panel a view.
 
     points: item, title, category, popularity, mass and x_*, y_* of each view, one row an item. matches: bool [rows],
     the items a search found; they get a ring and the others fade. path: items of one synthetic sequence, in order, to
-    be joined by a line.
+    be joined by a line. shaded: places of items that are too many for points; they are a shade behind them.
     """
     figure = make_subplots(
         rows=1, cols=len(views), horizontal_spacing=0.03, subplot_titles=[VIEW_TITLES[view] for view in views]
     )
     scatter = go.Scattergl if len(points) >= WEBGL_FROM else go.Scatter
     titles = np.array([hover_text(title) for title in points["title"]], dtype=object)
+    categories = {str(name): hover_text(str(name), 40) for name in points["category"].unique()}
+    facts = np.stack(
+        [
+            titles,
+            points["category"].astype(str).map(categories).to_numpy(dtype=object),
+            points["popularity"].to_numpy(dtype=object),
+            points["mass"].round(2).to_numpy(dtype=object),
+        ],
+        axis=1,
+    )
     where = {int(item): row for row, item in enumerate(points["item"])}
     steps = [where[item] for item in path if item in where]
     for column, view in enumerate(views, start=1):
         x, y = points[f"x_{view}"].to_numpy(), points[f"y_{view}"].to_numpy()
-        facts = np.stack(
-            [
-                titles,
-                np.array([hover_text(str(name), 40) for name in points["category"]], dtype=object),
-                points["popularity"].to_numpy(dtype=object),
-                points["mass"].round(2).to_numpy(dtype=object),
-            ],
-            axis=1,
-        )
+        if shaded is not None and len(shaded):
+            figure.add_trace(shade(shaded[f"x_{view}"].to_numpy(), shaded[f"y_{view}"].to_numpy()), row=1, col=column)
         first = column == 1
         for number, (marker, rows, name) in enumerate(_layers(points, colour, first)):
             figure.add_trace(
@@ -123,7 +134,7 @@ def item_map(
                     customdata=facts[matches],
                     hovertemplate="%{customdata[0]}<br>%{customdata[1]}<extra></extra>",
                     marker={
-                        "size": 13,
+                        "size": 13 if matches.sum() < FEW else 7,
                         "symbol": "circle",
                         "color": palette.VERMILION,
                         "line": {"width": 2, "color": "#FFFFFF"},
@@ -142,11 +153,15 @@ def item_map(
         legend={"orientation": "h", "y": -0.02, "yanchor": "top", "x": 0, "itemsizing": "constant"},
         uirevision=f"map-{'-'.join(views)}",
     )
-    return Chart(figure, _say(points, views, colour, matches, len(steps)))
+    said = _say(points, views, colour, matches, len(steps))
+    if shaded is not None and len(shaded):
+        said += f" {words.plural(len(shaded), 'more item')} are a grey shade behind the points."
+    return Chart(figure, said)
 
 
 def _layers(points: pd.DataFrame, colour: Colour, scale: bool) -> list[tuple[dict, np.ndarray, str]]:
     """(marker, rows, name) of each trace."""
+    rim: dict = {"line": {"width": 0}} if len(points) > CROWDED else {}
     if colour is Colour.CATEGORY:
         size = _size(points["popularity"].to_numpy(dtype=float))
         return [
@@ -155,6 +170,7 @@ def _layers(points: pd.DataFrame, colour: Colour, scale: bool) -> list[tuple[dic
                     "color": palette.CATEGORY_COLOURS[-1 if name == "other" else number],
                     "symbol": palette.CATEGORY_SYMBOLS[-1 if name == "other" else number],
                     "size": size[rows],
+                    **({} if name == "other" else rim),  # an open circle is all rim
                 },
                 rows,
                 name,
@@ -169,6 +185,7 @@ def _layers(points: pd.DataFrame, colour: Colour, scale: bool) -> list[tuple[dic
         "color": np.log1p(amount),
         "colorscale": [list(stop) for stop in palette.SEQUENTIAL],
         "size": _size(amount),
+        **rim,
         "showscale": scale,
         "colorbar": {
             "title": {"text": unit, "side": "right"},
@@ -183,9 +200,11 @@ def _layers(points: pd.DataFrame, colour: Colour, scale: bool) -> list[tuple[dic
 
 
 def _size(amount: np.ndarray) -> np.ndarray:
-    """Diameters in pixels, 4 for nothing and 15 for the most."""
+    """Diameters in pixels, 4 for nothing and 15 for the most; less where points are so many that they would cover
+    each other."""
     grown = np.log1p(amount)
-    return 4 + 11 * grown / max(float(grown.max(initial=0.0)), 1e-9)
+    room = min(1.0, (CROWDED / max(1, len(amount))) ** 0.4)
+    return (4 + 11 * grown / max(float(grown.max(initial=0.0)), 1e-9)) * room
 
 
 def _path(figure: go.Figure, x: np.ndarray, y: np.ndarray, titles: np.ndarray, column: int) -> None:
