@@ -5,6 +5,7 @@ Pages run through Streamlit's own test runner: the script and what it hands to t
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 import time
@@ -19,6 +20,7 @@ from foster.bench.apart import apart
 from foster.bundle import bundled_path
 from foster.console import table
 from foster.errors import UserError
+from foster.runs import RunStore, default_root
 
 if TYPE_CHECKING:
     from streamlit.testing.v1 import AppTest
@@ -91,10 +93,13 @@ def first(page: str) -> tuple[float, list[str]]:
 
 
 def opened_page(page: str) -> AppTest:
-    """Raises UserError with what the page shows instead, when it ends in an error."""
+    """The page as a link to the demo run opens it. Raises UserError when it ends in an error."""
     from streamlit.testing.v1 import AppTest
 
+    # Outside a server it warns of that, several lines a page.
+    logging.getLogger("streamlit.runtime.scriptrunner_utils.script_run_context").setLevel(logging.ERROR)
     app = AppTest.from_file(str(bundled_path("app.py")), default_timeout=PATIENCE_S)
+    app.query_params["run"] = next(run.id for run in RunStore(default_root()).list() if run.shipped)
     if page != "app.py":
         app.switch_page(page)
     app.run()
