@@ -53,8 +53,9 @@ def real_profiles(train: Interactions, n_items: int, width: int = 32) -> Rows:
     rank = min(width, n_items - 2)
     if rank < 1 or matrix.nnz == 0:
         return np.zeros((n_items, width), dtype=np.float32)
-    # the matrix is symmetric: its singular vectors are eigenvectors
-    strength, vectors = eigsh(matrix.astype(np.float64), k=rank, v0=np.ones(n_items))
+    # the matrix is symmetric: its singular vectors are eigenvectors; groups of like size have like ones, which only time
+    # tells apart, and no map needs it
+    strength, vectors = eigsh(matrix.astype(np.float64), k=rank, v0=np.ones(n_items), tol=1e-2)
     return np.asarray(vectors * np.sqrt(np.abs(strength)), dtype=np.float32)
 
 
