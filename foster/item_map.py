@@ -53,8 +53,8 @@ def real_profiles(train: Interactions, n_items: int, width: int = 32) -> Rows:
     rank = min(width, n_items - 2)
     if rank < 1 or matrix.nnz == 0:
         return np.zeros((n_items, width), dtype=np.float32)
-    # The matrix is symmetric: its singular vectors are eigenvectors. Those of groups of like size are told apart only by
-    # many more iterations, and the map does not need it: hence the tolerance.
+    # The matrix is symmetric: its singular vectors are eigenvectors. Those of groups of like size are told apart
+    # only by many more iterations, and the map does not need it: hence the tolerance.
     strength, vectors = eigsh(matrix.astype(np.float64), k=rank, v0=np.ones(n_items), tol=1e-2)
     return np.asarray(vectors * np.sqrt(np.abs(strength)), dtype=np.float32)
 
