@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from foster import __version__, commands, tidy
+from foster.bench import BENCHMARKS
 from foster.console import say
 from foster.disk import Free, free_bytes
 from foster.errors import UserError
@@ -154,6 +155,16 @@ def build_parser() -> argparse.ArgumentParser:
     cache.add_argument("what", nargs="?", choices=("show", "prune"), default="show", help="default: show")
     cache.add_argument("--all", action="store_true", help="prune everything; it is made again when it is wanted")
     cache.add_argument("--json", action="store_true", help="print one JSON object")
+    bench = add("bench", commands.bench, "measure foster on this machine")
+    bench.add_argument(
+        "name",
+        metavar="NAME",
+        choices=BENCHMARKS,
+        help="; ".join(f"{name}: {about}" for name, about in BENCHMARKS.items()),
+    )
+    bench.add_argument("--quick", action="store_true", help="few and small, to see that it works; not to be quoted")
+    bench.add_argument("--json", action="store_true", help="print one JSON object")
+    bench.add_argument("--out", metavar="FILE", help="write the JSON object into FILE too")
     add("_drain", commands.drain_queue)
     return parser
 

@@ -205,6 +205,19 @@ def resume_run(arguments: Namespace) -> int:
     return 0
 
 
+def bench(arguments: Namespace) -> int:
+    from foster.bench import run as measure
+
+    out = None if arguments.out is None else Path(arguments.out).expanduser()
+    if out is not None and (out.is_dir() or not out.parent.is_dir()):  # said before minutes of measuring, not after
+        raise UserError(f"{out} cannot be written; give a file in a folder that is there")
+    found = measure(arguments.name, arguments.quick, say)
+    if out is not None:
+        out.write_text(to_json(found.value) + "\n", encoding="utf-8")
+    print(to_json(found.value) if arguments.json else found.text)
+    return 0
+
+
 def drain_queue(arguments: Namespace) -> int:
     drain(open_store(arguments).root, arguments.command)
     return 0

@@ -1,26 +1,42 @@
 """The item map: where co-occurrence puts the items, in the real log, in the synthetic set, and where their texts do.
 
-Three views of the same items, laid out by UMAP; the second and third start from the first's layout, so that a point can
-be followed from one to the other. V items, M sequences.
+Three views of the same items. Those of the log and of the texts say nothing of a run's result: they are laid out once
+and kept by content. The synthetic and the text view start from the real one and are turned onto it, so that a point can
+be followed from one to the other. Of many items the LAID_OUT most popular are laid out and the others stand beside the
+most like of them; MAX_ITEMS are on the map. V items, M sequences.
 """
 
 from __future__ import annotations
 
-import warnings
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
 from scipy import sparse
-from scipy.sparse.linalg import svds
+from scipy.sparse.linalg import eigsh
 
 from foster.interactions import Interactions
+from foster.layout import Rows, aligned, beside, layout
+from foster.run_files import replace_file
 
-Layout = NDArray[np.float32]
-MAX_ITEMS = 20_000
+MAX_ITEMS = 100_000
+LAID_OUT = 20_000
+VERSION = 1  # of how a layout is made; another one does not find what this one kept
+
+Report = Callable[[float, str], None]
+"""Called with the share of the map that is done, 0 to 1, and which view is laid out; may raise to end it."""
 
 
-def real_profiles(train: Interactions, n_items: int, width: int = 32) -> Layout:
+def silent(share: float, view: str) -> None:
+    """No report of progress."""
+
+
+def real_profiles(train: Interactions, n_items: int, width: int = 32) -> Rows:
     """[V, width]: singular vectors of the positive pointwise mutual information of items that users share."""
     ones = np.ones(len(train.items), dtype=np.float32)
     taken = sparse.csr_matrix((ones, (train.users, train.items)), shape=(train.n_users, n_items))
@@ -37,11 +53,13 @@ def real_profiles(train: Interactions, n_items: int, width: int = 32) -> Layout:
     rank = min(width, n_items - 2)
     if rank < 1 or matrix.nnz == 0:
         return np.zeros((n_items, width), dtype=np.float32)
-    u, s, _ = svds(matrix.astype(np.float64), k=rank, v0=np.ones(n_items))
-    return np.asarray(u * np.sqrt(s), dtype=np.float32)
+    # The matrix is symmetric: its singular vectors are eigenvectors. Those of groups of like size are told apart
+    # only by many more iterations, and the map does not need it: hence the tolerance.
+    strength, vectors = eigsh(matrix.astype(np.float64), k=rank, v0=np.ones(n_items), tol=1e-2)
+    return np.asarray(vectors * np.sqrt(np.abs(strength)), dtype=np.float32)
 
 
-def synthetic_profiles(totals: NDArray[np.float32]) -> Layout:
+def synthetic_profiles(totals: NDArray[np.float32]) -> Rows:
     """[V, M]: square root of each item's distribution over the sequences, from label mass totals [M, V].
 
     Soft co-occurrence factors over sequences, C ≈ totalsᵀ·totals, so items with equal profiles have equal conditional
@@ -51,51 +69,73 @@ def synthetic_profiles(totals: NDArray[np.float32]) -> Layout:
     return np.sqrt(share).T.astype(np.float32)
 
 
-def layout(profiles: Layout, seed: int, start: Layout | None = None, metric: str = "cosine") -> Layout:
-    """UMAP of profiles [V, width] to [V, 2], centred and scaled to about unit size. Fewer than 10 items: a circle."""
-    n = len(profiles)
-    if n < 10:
-        angles = 2 * np.pi * np.arange(n) / max(1, n)
-        return np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # numba and umap warn of their own defaults
-        import umap
-
-        reducer = umap.UMAP(
-            n_neighbors=min(15, n - 1),
-            min_dist=0.1,
-            metric=metric,
-            init="random" if start is None else 10 * start,
-            random_state=seed % 2**32,
-            n_epochs=300 if n <= 5000 else 120,
-        )
-        points = np.asarray(reducer.fit_transform(profiles + 1e-6), dtype=np.float32)
-    points = np.nan_to_num(points - np.nanmean(points, 0))
-    return points / max(1e-6, float(np.abs(points).max()))
-
-
 def item_map(
-    train: Interactions, totals: NDArray[np.float32], features: NDArray[np.float32], seed: int
+    train: Interactions,
+    totals: NDArray[np.float32],
+    features: NDArray[np.float32],
+    cache: Path,
+    report: Report = silent,
 ) -> pd.DataFrame:
     """x and y of the real, synthetic and text view for the most popular MAX_ITEMS items, and their synthetic mass.
 
-    totals: label mass of every item in every sequence [M, V]; features: public text features [V, D_text].
+    totals: label mass of every item in every sequence [M, V]; features: public text features [V, D_text]; cache: folder
+    in which `kept_layouts` lie, read and written.
     """
     n_items = totals.shape[1]
-    popularity = np.bincount(train.items, minlength=n_items)
-    shown = np.sort(np.argsort(-popularity, kind="stable")[:MAX_ITEMS])
-    real = layout(real_profiles(train, n_items)[shown], seed)
-    synthetic = layout(synthetic_profiles(totals)[shown], seed, real, metric="euclidean")
-    text = layout(features[shown], seed, real)
-    return pd.DataFrame(
-        {
-            "item": shown.astype(np.int32),
-            "x_real": real[:, 0],
-            "y_real": real[:, 1],
-            "x_synthetic": synthetic[:, 0],
-            "y_synthetic": synthetic[:, 1],
-            "x_text": text[:, 0],
-            "y_text": text[:, 1],
-            "mass": totals.sum(0)[shown],
-        }
-    )
+    ranked = np.argsort(-np.bincount(train.items, minlength=n_items), kind="stable")[:MAX_ITEMS]
+    real_file, text_file = kept_layouts(train, features, cache)
+
+    def view(profiles: Callable[[], Rows], name: str, number: int, onto: Rows | None = None) -> Rows:
+        def progress(share: float) -> None:
+            report((number + share) / 3, name)
+
+        progress(0.0)
+        return _places(profiles()[ranked], onto, progress)
+
+    real = _once(real_file, len(ranked), lambda: view(lambda: real_profiles(train, n_items), "real", 0))
+    text = _once(text_file, len(ranked), lambda: view(lambda: features, "text", 1, real))
+    synthetic = view(lambda: synthetic_profiles(totals), "synthetic", 2, real)
+    columns: dict[str, np.ndarray] = {"item": ranked.astype(np.int32)}
+    for name, places in (("real", real), ("synthetic", synthetic), ("text", text)):
+        columns |= {f"x_{name}": places[:, 0], f"y_{name}": places[:, 1]}
+    table = pd.DataFrame({**columns, "mass": totals.sum(0)[ranked]})
+    return table.sort_values("item", ignore_index=True)
+
+
+def kept_layouts(train: Interactions, features: NDArray[np.float32], cache: Path) -> tuple[Path, Path]:
+    """Where the real and the text layout are kept, named by the hash of what they are made of; they may not exist."""
+    real = hashlib.sha256(f"{VERSION}/{LAID_OUT}/{MAX_ITEMS}/{features.shape}".encode())
+    real.update(np.ascontiguousarray(train.items).tobytes() + np.ascontiguousarray(train.offsets).tobytes())
+    text = real.copy()  # it starts from the real layout
+    text.update(np.ascontiguousarray(features).tobytes())
+    folder = cache / "layouts"
+    first, second = (folder / f"{digest.hexdigest()[:32]}.safetensors" for digest in (real, text))
+    return first, second
+
+
+def _places(profiles: Rows, onto: Rows | None, progress: Callable[[float], None]) -> Rows:
+    """Places [n, 2] of profiles [n, D], the most popular first, in line with the places `onto` [n, 2] if given."""
+    most = profiles[:LAID_OUT]
+    rest = profiles[LAID_OUT:]
+    share = 0.5 if len(rest) else 1.0
+    start = None if onto is None else onto[:LAID_OUT]
+    places = layout(most, start, progress=lambda done: progress(share * done))
+    if start is not None:
+        places = aligned(places, start)
+    if len(rest):
+        others = beside(rest, most, places, lambda done: progress(share + (1 - share) * done))
+        places = np.concatenate([places, others])
+    return places
+
+
+def _once(file: Path, n_items: int, make: Callable[[], Rows]) -> Rows:
+    """The layout kept in `file`; made and kept if there is none that can be read."""
+    try:
+        places = load_file(file)["places"]
+        if places.shape == (n_items, 2):
+            return places
+    except (OSError, KeyError, SafetensorError):
+        pass
+    places = np.ascontiguousarray(make())
+    replace_file(file, lambda temporary: save_file({"places": places}, temporary))
+    return places

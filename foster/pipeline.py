@@ -35,7 +35,7 @@ from foster.errors import UserError
 from foster.evaluate import Protocol, Scorer, bigram_scorer, model_scorer, popular_scorer, zero_shot_scorer
 from foster.formats import Dataset, load_dataset
 from foster.interactions import Split
-from foster.item_map import item_map
+from foster.item_map import item_map, kept_layouts
 from foster.metrics import ndcg_at, summary
 from foster.recommend import model_file, save_model
 from foster.recommender import RecommenderConfig, SequentialRecommender
@@ -108,7 +108,7 @@ def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
     with clock.stage("students"):
         valid, test = _students(spec, run, world, teacher, final, clock)
     with clock.stage("map"):
-        _map(spec, run, world, final)
+        _map(run, world, final, cache, clock)
 
     report = {
         "schema": 1,
@@ -392,15 +392,19 @@ def _best_on_validation(world: World, scorers: list[Scorer]) -> Scorer:
     return max(scorers, key=lambda scorer: ndcg_at(world.protocol.ranks(scorer, "valid"), 10))
 
 
-def _map(spec: RunSpec, run: RunWriter, world: World, final: SyntheticSequences) -> None:
+def _map(run: RunWriter, world: World, final: SyntheticSequences, cache: Path, clock: Clock) -> None:
     with torch.no_grad():
         basis = final.basis(world.features)
-        totals = torch.stack([(q @ basis.T).softmax(-1).sum(0) for q in final.own])
-    table = item_map(
-        world.split.train, totals.cpu().numpy(), world.features.cpu().numpy(), derived_seed(spec.seed, "map") % 2**31
-    )
-    run.checkpoint()  # a stop asked for while the map was drawn is honoured
-    run.write_table("map.parquet", table)
+        totals = torch.stack([(q @ basis.T).softmax(-1).sum(0) for q in final.own]).cpu().numpy()
+    features = world.features.cpu().numpy()
+    for file in kept_layouts(world.split.train, features, cache):
+        run.uses(file)
+
+    def report(share: float, view: str) -> None:
+        run.checkpoint()
+        clock.progress(share, f"map: {view} view")
+
+    run.write_table("map.parquet", item_map(world.split.train, totals, features, cache, report))
 
 
 def _peak_memory_mb(device: torch.device) -> float:

@@ -241,7 +241,7 @@ class RunStore:
 
     @property
     def cache(self) -> Path:
-        """Where embeddings and trajectories are kept, shared between runs."""
+        """Where embeddings, trajectories and layouts are kept, shared between runs."""
         return self.root / CACHE
 
     def cache_of(self, run: Run) -> Path:

@@ -84,9 +84,9 @@ def test_report_is_complete_and_everything_a_page_reads_is_there(world: RunSpec,
     assert float(run.map()["mass"].sum()) == pytest.approx(20, abs=1e-2)
     models = {path.stem: load_model(path, 16) for path in sorted((run.path / "models").glob("*.safetensors"))}
     assert set(models) == {"full", "soft", "hard", "random", "untrained"}
-    assert {file.name for file in (store.cache / "trajectories").iterdir()} == {
-        Path(name).name for name in json.loads((run.path / "cache.json").read_text())["uses"]
-    }
+    kept = {f"{file.parent.name}/{file.name}" for file in store.cache.glob("*/*")}
+    assert kept == set(json.loads((run.path / "cache.json").read_text())["uses"])
+    assert sorted(Path(name).parent.name for name in kept) == ["layouts", "layouts", "trajectories"]
     assert not torch.equal(models["full"].projection.weight, models["untrained"].projection.weight)
     assert set(run.neighbours().columns) >= {"nearest_user", "overlap", "repetition", "diversity"}
 

@@ -30,6 +30,7 @@ VIEWS = {Sight.BESIDE: (View.REAL, View.SYNTHETIC), Sight.TEXT: (View.TEXT,)}
 DRAGS = {Drag.LASSO: "Lasso", Drag.BOX: "Box", Drag.MOVE: "Move"}
 NO_SEQUENCE = "none"
 CHART, TABLE = "map", "map-table"
+TABLE_ROWS = 5_000  # more only take time on their way to the browser
 _CONFIG = {"displaylogo": False, "scrollZoom": True, "modeBarButtonsToRemove": ["lasso2d", "select2d", "pan2d"]}
 
 
@@ -64,11 +65,12 @@ def item_map(run: Run, status: RunStatus) -> None:
     mask = found.mask(points)
     seen = maps.sample(points, np.flatnonzero(mask).tolist())
     outline = None if found.area is None else (found.area.view, found.area.corners)
-    chart = maps.item_map(seen, VIEWS[sight], colour, found.mask(seen), drawn, outline, drag)
+    shaded = points.drop(seen.index)
+    chart = maps.item_map(seen, VIEWS[sight], colour, found.mask(seen), drawn, outline, drag, shaded)
     left, right = st.columns([8, 4], gap="medium")
     with left:
-        if len(seen) < len(points):
-            st.caption(f"The {words.count(len(seen))} most popular of {words.count(len(points))} items are drawn.")
+        if said := _left_out(len(seen), len(shaded), _absent(run, points)):
+            st.caption(said)
         st.plotly_chart(
             chart.figure,
             key=CHART,
@@ -99,6 +101,25 @@ def _moment(run: Run) -> tuple[str, list[Row], maps.Drawn]:
         asked = address.menu("sequence", "Draw a sequence", numbers, NO_SEQUENCE)
     row = next((row for row in rows if str(row.number + 1) == asked), None)
     return now, rows, maps.Drawn() if row is None else maps.Drawn(row.course, row.reads)
+
+
+def _absent(run: Run, points: pd.DataFrame) -> int:
+    """How many items of the catalogue the map does not hold."""
+    items = load.table(run, "items")
+    return 0 if items is None else len(items) - len(points)
+
+
+def _left_out(drawn: int, shaded: int, absent: int) -> str:
+    """What a map of many items does not show as points, '' if it shows all."""
+    said = []
+    if shaded:
+        said.append(
+            f"The {words.count(drawn)} most popular items are points; the shade behind them is the other "
+            f"{words.count(shaded)}, each placed beside those most like it. A search makes points of what it finds."
+        )
+    if absent:
+        said.append(f"{words.plural(absent, 'more item')}, the least popular, are not on the map.")
+    return " ".join(said)
 
 
 def _users(points: pd.DataFrame, rows: list[Row]) -> np.ndarray:
@@ -139,7 +160,9 @@ def _table(points: pd.DataFrame, found: Chosen) -> None:
     number = words.plural(len(rows), "item")
     what = f"{number} {narrowed}" if narrowed else f"All {number}"
     ticked = f" {words.count(len(found.items))} ticked." if found.items else ""
-    show(tag("p", f"{what}, those with the most synthetic mass first.{ticked}", role="status", class_="say"))
+    cut = f" The table holds the first {words.count(TABLE_ROWS)}." if len(rows) > TABLE_ROWS else ""
+    show(tag("p", f"{what}, those with the most synthetic mass first.{cut}{ticked}", role="status", class_="say"))
+    rows = rows[:TABLE_ROWS]
     numbers = rows["item"].tolist()
     ticks = [place for place, item in enumerate(numbers) if item in found.items]
     if sorted(st.session_state.get(TABLE, {"selection": {"rows": []}})["selection"]["rows"]) != ticks:

@@ -14,9 +14,12 @@ from plotly.subplots import make_subplots
 from foster.ui import palette, words
 from foster.ui.charts import Chart, hover_text
 from foster.ui.markup import plain
+from foster.ui.shade import shade
 
 MAX_POINTS = 20_000
 WEBGL_FROM = 1_500  # fewer points are crisper, and need no WebGL, as SVG
+FEW = 100  # found items stand out by size
+CROWDED = 2_000  # of more points each is smaller and has no rim
 GROUPS = 7  # the largest categories get a colour and a marker each, the others share the last
 
 
@@ -64,7 +67,7 @@ class Colour(StrEnum):
 
 
 def sample(points: pd.DataFrame, keep: Sequence[int] = ()) -> pd.DataFrame:
-    """At most MAX_POINTS rows: those of `keep` (positions) and the most popular."""
+    """At most MAX_POINTS rows: those of `keep` (positions, the first count most) and the most popular."""
     if len(points) <= MAX_POINTS:
         return points
     wanted = points["popularity"].rank(method="first", ascending=False).to_numpy(copy=True)
@@ -90,12 +93,14 @@ def item_map(
     drawn: Drawn | None = None,
     outline: tuple[View, Sequence[tuple[float, float]]] | None = None,
     drag: Drag = Drag.LASSO,
+    shaded: pd.DataFrame | None = None,
 ) -> Chart:
     """One panel a view.
 
     points: item, title, category, popularity, mass and x_*, y_* of each view, one row an item. matches: bool [rows],
     the chosen items; they get a ring and the others fade. drawn: a synthetic sequence; its course is joined by a line.
-    outline: an area in one view, by two corners of a box or more of a lasso.
+    outline: an area in one view, by two corners of a box or more of a lasso. shaded: places of
+    items that are too many for points; they are a shade behind them.
     """
     drawn = drawn or Drawn()
     figure = make_subplots(
@@ -103,6 +108,17 @@ def item_map(
     )
     scatter = go.Scattergl if len(points) >= WEBGL_FROM else go.Scatter
     titles = np.array([hover_text(title) for title in points["title"]], dtype=object)
+    categories = {str(name): hover_text(str(name), 40) for name in points["category"].unique()}
+    facts = np.stack(
+        [
+            titles,
+            points["category"].astype(str).map(categories).to_numpy(dtype=object),
+            points["popularity"].to_numpy(dtype=object),
+            points["mass"].round(2).to_numpy(dtype=object),
+            points["item"].to_numpy(dtype=object),
+        ],
+        axis=1,
+    )
     where = {int(item): row for row, item in enumerate(points["item"])}
     steps, reads = ([where[item] for item in items if item in where] for items in (drawn.course, drawn.reads))
     opacity = np.full(len(points), 0.45 if steps else 0.85)
@@ -110,16 +126,8 @@ def item_map(
         opacity = np.where(matches, 0.95, 0.2)
     for column, view in enumerate(views, start=1):
         x, y = points[f"x_{view}"].to_numpy(), points[f"y_{view}"].to_numpy()
-        facts = np.stack(
-            [
-                titles,
-                np.array([hover_text(str(name), 40) for name in points["category"]], dtype=object),
-                points["popularity"].to_numpy(dtype=object),
-                points["mass"].round(2).to_numpy(dtype=object),
-                points["item"].to_numpy(dtype=object),
-            ],
-            axis=1,
-        )
+        if shaded is not None and len(shaded):
+            figure.add_trace(shade(shaded[f"x_{view}"].to_numpy(), shaded[f"y_{view}"].to_numpy()), row=1, col=column)
         first = column == 1
         for number, (marker, rows, name) in enumerate(_layers(points, colour, view, first)):
             figure.add_trace(
@@ -159,12 +167,16 @@ def item_map(
         legend={"orientation": "h", "y": -0.02, "yanchor": "top", "x": 0, "itemsizing": "constant"},
         uirevision=f"map-{'-'.join(views)}",
     )
-    return Chart(figure, _say(points, views, colour, matches, len(steps)))
+    said = _say(points, views, colour, matches, len(steps))
+    if shaded is not None and len(shaded):
+        said += f" {words.plural(len(shaded), 'more item')} are a grey shade behind the points."
+    return Chart(figure, said)
 
 
 def _layers(points: pd.DataFrame, colour: Colour, view: View, scale: bool) -> list[tuple[dict, np.ndarray, str]]:
     """(marker, rows, name) of each trace. Where colour tells the category, size tells what is much: events, or in the
     synthetic view synthetic mass."""
+    rim: dict = {"line": {"width": 0}} if len(points) > CROWDED else {}
     if colour is Colour.CATEGORY:
         size = _size(points["mass" if view is View.SYNTHETIC else "popularity"].to_numpy(dtype=float))
         return [
@@ -173,6 +185,7 @@ def _layers(points: pd.DataFrame, colour: Colour, view: View, scale: bool) -> li
                     "color": palette.CATEGORY_COLOURS[-1 if name == "other" else number],
                     "symbol": palette.CATEGORY_SYMBOLS[-1 if name == "other" else number],
                     "size": size[rows],
+                    **({} if name == "other" else rim),  # an open circle is all rim
                 },
                 rows,
                 name,
@@ -187,6 +200,7 @@ def _layers(points: pd.DataFrame, colour: Colour, view: View, scale: bool) -> li
         "color": np.log1p(amount),
         "colorscale": [list(stop) for stop in palette.SEQUENTIAL],
         "size": _size(amount),
+        **rim,
         "showscale": scale,
         "colorbar": {
             "title": {"text": unit, "side": "right"},
@@ -201,9 +215,11 @@ def _layers(points: pd.DataFrame, colour: Colour, view: View, scale: bool) -> li
 
 
 def _size(amount: np.ndarray) -> np.ndarray:
-    """Diameters in pixels, 4 for nothing and 15 for the most."""
+    """Diameters in pixels, 4 for nothing and 15 for the most; less where points are so many that they would cover
+    each other."""
     grown = np.log1p(amount)
-    return 4 + 11 * grown / max(float(grown.max(initial=0.0)), 1e-9)
+    room = min(1.0, (CROWDED / max(1, len(amount))) ** 0.4)
+    return (4 + 11 * grown / max(float(grown.max(initial=0.0)), 1e-9)) * room
 
 
 def _outline(corners: Sequence[tuple[float, float]]) -> dict:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import streamlit as st
 
 from foster.runs import Run
 from foster.ui import address, load, scores, words
-from foster.ui.film import SEQUENCES, WALL, Scene, film, pick_steps
+from foster.ui.film import POSITIONS, SEQUENCES, WALL, Scene, film, pick_steps
 from foster.ui.markup import show, tag
 from foster.ui.rows import rows_of_result, rows_of_snapshot
 from foster.ui.state import data_name
@@ -45,15 +46,19 @@ def _scenes(run: Run) -> list[Scene]:
     if items is None:
         return []
     title_of = dict(zip(items["item"].tolist(), items["title"].tolist(), strict=True))
-    result = [] if stored is None else rows_of_result(stored[stored["sequence"] < SEQUENCES], None)
+    result = [] if stored is None else rows_of_result(_shown(stored), None)
     recalls = {event["step"]: event["recall@10"] for event in load.events(run, "valid")}
     scenes = []
     for step in pick_steps(run.snapshots()):
         shot = load.snapshot(run, step)
         if shot is not None:
-            rows = rows_of_snapshot(shot[shot["sequence"] < SEQUENCES], title_of, result)
+            rows = rows_of_snapshot(_shown(shot), title_of, result)
             scenes.append(Scene(step, load.told(run, rows), recalls.get(step)))
     return scenes or ([Scene(run.spec.steps or 0, result)] if result else [])
+
+
+def _shown(table: pd.DataFrame) -> pd.DataFrame:
+    return table[(table["sequence"] < SEQUENCES) & (table["position"] < POSITIONS)]
 
 
 def _numbers(run: Run, report: dict) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from foster.recommend import Recommendation
 
 ROWS = ("full", "soft", "hard", "random", "untrained")
+REMEMBERED = 256  # questions, of some hundred recommendations each
 EXAMPLES, EXAMPLE_LENGTH, LEAST_EVENTS = 12, 8, 6
 
 
@@ -47,13 +48,21 @@ class Shelf:
     repeats: bool
     examples: tuple[Example, ...]
     _lock: Lock = field(default_factory=Lock)
+    _asked: dict[tuple[tuple[int, ...], int], Mapping[str, list[Recommendation]]] = field(default_factory=dict)
 
-    def lists(self, history: Sequence[int], k: int) -> dict[str, list[Recommendation]]:
-        """Every student's k likeliest next items; one session at a time."""
+    def lists(self, history: Sequence[int], k: int) -> Mapping[str, list[Recommendation]]:
+        """Every student's k likeliest next items; one session at a time, and the same question is answered once."""
         from foster.recommend import recommend
 
+        question = tuple(history), k
         with self._lock:
-            return {row: recommend(scorer, history, k, repeats=self.repeats) for row, scorer in self.scorers.items()}
+            if question not in self._asked:
+                if len(self._asked) >= REMEMBERED:
+                    self._asked.clear()
+                self._asked[question] = {
+                    row: recommend(scorer, history, k, repeats=self.repeats) for row, scorer in self.scorers.items()
+                }
+            return self._asked[question]
 
 
 def kept(run: Run) -> dict[str, Path]:

@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 from run_folders import HOSTILE
 
+from foster.item_map import LAID_OUT
 from foster.ui import charts, film, maps, markup, moment, scores
 from foster.ui.area import MOST_CORNERS, Area
 from foster.ui.rows import UNKNOWN, Option, Place, Row, rows_of_snapshot, without_history
@@ -33,7 +34,7 @@ def test_values_need_no_streamlit() -> None:
     """Figures and texts can be made where no page is."""
     code = "import sys, foster.ui.palette, foster.ui.words; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
-    for name in ("charts", "maps", "area", "near", "film", "scores", "titles", "rows", "words", "palette"):
+    for name in ("charts", "maps", "shade", "area", "near", "film", "scores", "titles", "rows", "words", "palette"):
         assert "import streamlit" not in (ROOT / "foster" / "ui" / f"{name}.py").read_text(encoding="utf-8")
 
 
@@ -98,6 +99,40 @@ def test_a_large_map_keeps_what_was_found() -> None:
     drawn = maps.sample(table, keep=[0, 3])
     assert len(drawn) == maps.MAX_POINTS
     assert {0, 3, 24_999} <= set(drawn["item"])
+
+
+def test_what_is_laid_out_is_drawn_as_a_point() -> None:
+    """Items that only stand beside others are the ones in the shade."""
+    assert maps.MAX_POINTS == LAID_OUT
+
+
+def test_items_too_many_for_points_are_a_shade_behind_them() -> None:
+    table = points(60)
+    nothing = np.zeros(40, dtype=bool)
+    chart = maps.item_map(
+        table[:40], [maps.View.REAL, maps.View.TEXT], maps.Colour.CATEGORY, nothing, shaded=table[40:]
+    )
+    for axis, view in (("x", "real"), ("x2", "text")):
+        first, *others = (trace for trace in chart.figure.data if trace.xaxis == axis)
+        assert first.type == "heatmap", "drawn before the points"
+        assert np.expm1(np.asarray(first.z)).sum() == pytest.approx(20, rel=1e-4)
+        row, column = np.unravel_index(np.asarray(first.z).argmax(), np.asarray(first.z).shape)
+        peak = np.array([first.x[column], first.y[row]])
+        away = np.abs(table.loc[40:, [f"x_{view}", f"y_{view}"]].to_numpy() - peak)
+        assert (away <= [np.diff(first.x)[0], np.diff(first.y)[0]]).all(1).any(), "the darkest cell holds an item"
+        assert sum(len(trace.x) for trace in others) == 40
+    assert "20 more items are a grey shade" in chart.alt
+    assert "shade" not in maps.item_map(table, [maps.View.TEXT], maps.Colour.MASS, np.zeros(60, dtype=bool)).alt
+
+
+def test_many_points_are_small_ones() -> None:
+    def sizes(count: int) -> np.ndarray:
+        nothing = np.zeros(count, dtype=bool)
+        (trace,) = maps.item_map(points(count), [maps.View.TEXT], maps.Colour.MASS, nothing).figure.data
+        return np.asarray(trace.marker.size)
+
+    assert sizes(200).max() == pytest.approx(15)
+    assert 1 < sizes(20_000).min() < sizes(20_000).max() < 8
 
 
 def test_a_search_and_a_sequence_are_drawn_on_top() -> None:
