@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -78,19 +79,18 @@ def test_a_lasso_leads_to_its_sequences_and_a_second_browser_sees_the_same(
     titles = page.locator(".row-head strong, .strip .title, .ladder .title").all_text_contents()
     assert titles
 
-    other = Visitor(chromium)
-    other.open(page.url)
-    assert stated(other, r"(\d+) of \d+ sequences go through the (\d+) items") == [using, items]
-    assert other.page.locator(".row-head strong, .strip .title, .ladder .title").all_text_contents() == titles
-    other.page.get_by_role("link", name="Change the selection on the map").click()
-    other.page.wait_for_url("**/map?*area=*")
-    chart(other)
-    assert other.page.evaluate(CHOSEN) == [items, items]
-    other.page.get_by_role("button", name="Clear the selection").click()
-    other.page.wait_for_url(lambda url: "area=" not in url)
-    chart(other)
-    assert other.page.evaluate(CHOSEN) == []
-    other.close()
+    with closing(Visitor(chromium)) as other:
+        other.open(page.url)
+        assert stated(other, r"(\d+) of \d+ sequences go through the (\d+) items") == [using, items]
+        assert other.page.locator(".row-head strong, .strip .title, .ladder .title").all_text_contents() == titles
+        other.page.get_by_role("link", name="Change the selection on the map").click()
+        other.page.wait_for_url("**/map?*area=*")
+        chart(other)
+        assert other.page.evaluate(CHOSEN) == [items, items]
+        other.page.get_by_role("button", name="Clear the selection").click()
+        other.page.wait_for_url(lambda url: "area=" not in url)
+        chart(other)
+        assert other.page.evaluate(CHOSEN) == []
 
 
 def test_a_box_and_a_press_choose_too(server: str, visitor: Visitor) -> None:
@@ -193,19 +193,19 @@ def test_a_paused_run_is_stepped_one_by_one(tmp_path: Path, visitor: Visitor) ->
         until(lambda: run.status().is_terminal)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", ["wide", "narrow"])
-def test_a_selection_fits_and_is_for_everyone(scheme: str, width: str, server: str, chromium: Browser) -> None:
-    tab = Visitor(chromium, scheme, WIDE if width == "wide" else NARROW)
+def test_a_selection_fits_and_is_for_everyone(server: str, chromium: Browser) -> None:
+    """Light and dark, wide and narrow, on one server that is warm by then."""
     query = f"run={DEMO}&area=synthetic_-0.6_0.4_-0.3_0&sequence=4&step=9"
     found = {}
-    for name in ("map", "sequences", "distil"):
-        tab.open(f"{server}/{name}?{query}")
-        tab.page.wait_for_timeout(800)
-        tab.keep(f"linked-{name}-{scheme}-{width}")
-        assert tab.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), name
-        found[name] = tab.violations()
-    tab.close()
+    for scheme in ("light", "dark"):
+        for width, viewport in (("wide", WIDE), ("narrow", NARROW)):
+            with closing(Visitor(chromium, scheme, viewport)) as tab:
+                for name in ("map", "sequences", "distil"):
+                    tab.open(f"{server}/{name}?{query}")
+                    tab.page.wait_for_timeout(800)
+                    tab.keep(f"linked-{name}-{scheme}-{width}")
+                    assert tab.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), name
+                    found[scheme, width, name] = tab.violations()
     assert not any(found.values()), found
 
 
