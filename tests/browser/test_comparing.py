@@ -44,7 +44,6 @@ def test_a_grid_is_started_watched_and_opened(
     lay_students(store.root)
     monkeypatch.setenv("FOSTER_DATA", str(tmp_path / "cycle"))
     page = visitor.page
-    page.set_default_timeout(60_000)
     with serving(store.root) as address:
         visitor.open(f"{address}/compare?run={RUN}")
         page.get_by_text("Budget × γ", exact=True).click()
@@ -99,7 +98,6 @@ def test_students_answer_side_by_side(tmp_path: Path, visitor: Visitor) -> None:
     dialogs: list[str] = []
     page = visitor.page
     page.on("dialog", lambda dialog: dialogs.append(dialog.message))
-    page.set_default_timeout(60_000)
     with serving(root) as address:
         visitor.open(f"{address}/recommend?run={RUN}&items=5,6,7")
         page.wait_for_selector(".list.full li")
@@ -134,7 +132,6 @@ def test_the_pages_fit_and_are_for_everyone(
     root = tmp_path / "runs"
     lay_students(root)
     tab = Visitor(chromium, scheme, WIDE if width == "wide" else NARROW, still=True)
-    tab.page.set_default_timeout(60_000)
     shipped = next((run.id for run in RunStore(tmp_path / "none").list()), RUN)
     pages = {
         "compare": (f"compare?run={grid_of_runs}", ".js-plotly-plot .scatterlayer"),

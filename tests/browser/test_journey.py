@@ -89,7 +89,7 @@ def test_newcomer_distils_the_sample_reads_titles_and_sees_the_map(tmp_path: Pat
         assert (run.spec.steps, run.spec.students) == (STEPS, 1)
         assert cut in run.spec.data
 
-        page.wait_for_selector("[data-testid=stProgress]", timeout=60_000)
+        page.wait_for_selector("[data-testid=stProgress]")
         seen = _watch_the_loss(visitor)
         assert len(seen) >= 2, f"the curve did not grow: {seen}"
         visitor.keep("distil-live")
@@ -103,7 +103,7 @@ def test_newcomer_distils_the_sample_reads_titles_and_sees_the_map(tmp_path: Pat
             assert time.monotonic() < deadline, run.log()
             time.sleep(0.5)
         assert run.status().state is RunState.DONE, run.status().error
-        page.wait_for_selector("text=The result", timeout=30_000)
+        page.wait_for_selector("text=The result")
         page.get_by_role("link", name="Read the sequences").click()
         page.wait_for_url("**/sequences?*")
         visitor.idle()

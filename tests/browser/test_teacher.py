@@ -15,7 +15,7 @@ FINDING = "p.finding"
 
 def settled(tab: Visitor) -> None:
     """The experiment is computed and drawn."""
-    tab.page.wait_for_selector(FINDING, timeout=60_000)
+    tab.page.wait_for_selector(FINDING)
     tab.idle()
     tab.page.wait_for_selector(".js-plotly-plot .main-svg")
 
@@ -34,7 +34,7 @@ def test_a_teacher_goes_through_all_six_steps(server: str, visitor: Visitor) -> 
         page.get_by_text(lesson.question.options[0], exact=True).click()
         expect(reveal).to_be_enabled()
         reveal.click()
-        page.locator(".note").wait_for(timeout=60_000)
+        page.locator(".note").wait_for()
         settled(visitor)
         for value, label in lesson.switches[1:]:
             page.get_by_role("radio", name=label).or_(page.get_by_role("button", name=label)).first.click()

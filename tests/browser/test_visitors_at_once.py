@@ -35,8 +35,6 @@ RULES = "You are a visitor here: look at everything and take it away"
 def crowd(chromium: Browser) -> Iterator[list[Visitor]]:
     """Each in a context of its own: own cookies, so another person."""
     visitors = [Visitor(chromium, still=True) for _ in range(SESSIONS)]
-    for visitor in visitors:
-        visitor.page.set_default_timeout(120_000)
     yield visitors
     for visitor in visitors:
         visitor.close()
