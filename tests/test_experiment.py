@@ -55,7 +55,9 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunSpec:
     monkeypatch.setattr(foster.pipeline, "load_dataset", with_embeddings)
     monkeypatch.setattr(foster.pipeline, "SOFT_RECIPE", Recipe(steps=5))
     monkeypatch.setattr(foster.pipeline, "HARD_RECIPE", Recipe(steps=5))
-    monkeypatch.setattr(foster.pipeline, "ExpertConfig", partial(ExpertConfig, patience=1, check_every=8, batch_size=16))
+    monkeypatch.setattr(
+        foster.pipeline, "ExpertConfig", partial(ExpertConfig, patience=1, check_every=8, batch_size=16)
+    )
     fewer = partial(DistillConfig, save_every=8, student_steps=2, paths=2, real_batch=16)
     monkeypatch.setattr(foster.pipeline, "DistillConfig", fewer)
     return RunSpec(data=str(folder), sequences=4, length=5, steps=20, students=2, report_test=True, device="cpu")
