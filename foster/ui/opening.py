@@ -99,6 +99,7 @@ LESSONS = (
 
 def _lessons() -> None:
     show(tag("h2", "See it break"))
+    show(tag("p", "In a world of 24 books, computed while you look.", class_="say"))
     for column, (name, query, text) in zip(st.columns(3, gap="large"), LESSONS, strict=True):
         with column:
             st.page_link(

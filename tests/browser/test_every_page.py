@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -35,7 +36,7 @@ PAGES = {  # what it is called → address, and what is there once it is whole
     "grid": (f"compare?run={BEST}&compare=grid", "table.heat"),
     "recommend": ("recommend?reader=2", ".list.full li"),
     "runs": (f"runs?run={BEST}", "text=Download the zip"),
-    "failed": (f"runs?run={FAILED}", "text=no GPU"),
+    "failed": (f"distil?run={FAILED}", "text=no GPU"),
     **LEARN,
     "class": ("learn?lesson=2&present=1", "p.finding"),
     "visitor-distil": (f"distil?run={BEST}", RULES),
@@ -60,7 +61,10 @@ def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[bool, s
     lay_run(root, FAILED, "failed", ready="snapshots", error="no GPU", age=900)
     write_label(RunStore(root).get(BEST), RunLabel("Books, gentle γ", "The one to show in class."))
     with ExitStack() as stack:
-        stack.enter_context(held(lay_run(root, LIVE, "running", ready="snapshots")))
+        stack.enter_context(held(root, "queue.lock"))  # or the queued run would be worked
+        stack.enter_context(
+            held(lay_run(root, LIVE, "running", sequences=20, ready="snapshots", started=time.time() - 63))
+        )
         yield {False: stack.enter_context(serving(root)), True: stack.enter_context(serving(root, "--public"))}
 
 

@@ -43,7 +43,6 @@ def test_a_newcomer_breaks_a_lesson_reads_titles_and_sees_the_map(server: str, v
     page.wait_for_url("**/map?*")
     page.wait_for_selector(".js-plotly-plot .scatterlayer")
     visitor.idle()
-    assert "lesson" not in page.url
     assert "All 953 items" in visitor.text()
 
 
