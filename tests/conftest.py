@@ -6,7 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
-import torch
+
+# Worlds in tests are tiny: more threads only wait for each other. Before anything imports torch; servers and workers
+# that tests start inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -20,9 +23,3 @@ def shared_data() -> Path:
             pytest.fail(reason)
         pytest.skip(reason)
     return SHARED_DATA
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _one_thread() -> None:
-    """Models in tests are tiny: more threads only wait for each other, most of all on a busy machine."""
-    torch.set_num_threads(1)

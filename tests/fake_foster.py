@@ -40,7 +40,8 @@ def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, object]:
             run.checkpoint()
             time.sleep(STEP_S / INNER)
         step, total = step + 1, total + step * step
-        run.event("distil", step=step, steps=steps, gap=1 / step)
+        terms = dict.fromkeys(("synthetic_theta", "synthetic_omega", "gap", "real", "regulariser"), 1 / step)
+        run.event("distil", step=step, steps=steps, **terms)
         run.status(stage="distil", fraction=step / (steps + 1), message=f"step {step} of {steps}")
         if step % 5 == 0:
             run.write_json("checkpoints/sum.json", {"state": [step, total]})

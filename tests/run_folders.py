@@ -176,9 +176,9 @@ def _draw(shape: tuple[int, int], number: int, items: int, world: np.random.Gene
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """As long as a worker lives it holds the lock of its run."""
-    with (folder / "lock").open("w") as lock:
+def held(folder: Path, name: str = "lock") -> Iterator[None]:
+    """As long as a worker lives it holds the lock of its run; with "queue.lock" in the store's root, the drain's."""
+    with (folder / name).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

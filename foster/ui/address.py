@@ -38,15 +38,24 @@ def carried(**changes: object) -> dict[str, str]:
     return {name: str(value) for name, value in merged.items() if value not in (None, "")}
 
 
-def _write_back(name: str, key: str, default: object, clears: Iterable[str]) -> None:
+def _is_stale(chosen: Iterable[object], options: Sequence[Any]) -> bool:
+    """A browser names what it chose by its label. One whose run has been paused or renamed since is no option."""
+    return any(each is not None and each not in options for each in chosen)
+
+
+def _write_back(name: str, key: str, default: object, clears: Iterable[str], options: Sequence[Any] | None) -> None:
     value = st.session_state[key]
+    if options is not None and _is_stale([value], options):
+        return
     put(**{name: None if value == default else value}, **dict.fromkeys(clears))
 
 
-def _controlled(name: str, value: object, default: object, clears: Iterable[str] = ()) -> dict[str, Any]:
+def _controlled(
+    name: str, value: object, default: object, clears: Iterable[str] = (), options: Sequence[Any] | None = None
+) -> dict[str, Any]:
     key = f"url-{name}"
     st.session_state[key] = value
-    return {"key": key, "on_change": _write_back, "args": (name, key, default, tuple(clears))}
+    return {"key": key, "on_change": _write_back, "args": (name, key, default, tuple(clears), options)}
 
 
 def pick(name: str, options: Sequence[T], default: T) -> T:
@@ -90,7 +99,8 @@ def menu(
     """
     value = next((option for option in options if str(option) == asked(name)), default)
     looks = {"filter_mode": "contains", **looks, **({"index": None} if default is None else {})}
-    st.selectbox(label, options, format_func=format_func, **_controlled(name, value, default, clears), **looks)
+    controlled = _controlled(name, value, default, clears, options)
+    st.selectbox(label, options, format_func=format_func, **controlled, **looks)
     return value
 
 
@@ -110,8 +120,10 @@ def search(name: str, label: str, **looks: Any) -> str:
     return value.strip()
 
 
-def _write_list(name: str, key: str, default: list[Any]) -> None:
+def _write_list(name: str, key: str, default: list[Any], options: Sequence[Any]) -> None:
     value = list(st.session_state[key])
+    if _is_stale(value, options):
+        return
     text = BETWEEN.join(str(each) for each in value) or NONE
     put(**{name: None if value == default else text})
 
@@ -134,7 +146,13 @@ def several(
     key = f"url-{name}"
     st.session_state[key] = [each for each in value if each in options]
     st.multiselect(
-        label, options, format_func=format_func, key=key, on_change=_write_list, args=(name, key, default), **looks
+        label,
+        options,
+        format_func=format_func,
+        key=key,
+        on_change=_write_list,
+        args=(name, key, default, options),
+        **looks,
     )
     return value
 
@@ -154,7 +172,7 @@ def pills(
         selection_mode="multi",
         key=key,
         on_change=_write_list,
-        args=(name, key, default),
+        args=(name, key, default, options),
         **looks,
     )
     return value

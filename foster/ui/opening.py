@@ -20,6 +20,8 @@ def opening(run: Run) -> None:
         st.space("small")
         _numbers(run, report)
     st.space("small")
+    _lessons()
+    st.space("small")
     _ways_on(run)
 
 
@@ -87,6 +89,31 @@ def _numbers(run: Run, report: dict) -> None:
                 alt="All rows of the report",
                 column_config={"Share of everything": st.column_config.NumberColumn(format="percent")},
             )
+
+
+LESSONS = (
+    (
+        "A tiny budget",
+        {"lesson": "2", "dial": "1"},
+        "One sequence of eight books instead of 400 readers.",
+    ),
+    ("No labels", {"lesson": "2", "broken": "labels"}, "The same books as plain lists, without what may come next."),
+    ("Too much regulariser", {"lesson": "5", "dial": "10.0"}, "Pushed a hundred times harder than foster pushes."),
+)
+
+
+def _lessons() -> None:
+    show(tag("h2", "See it break"))
+    show(tag("p", "In a world of 24 books, computed while you look.", class_="say"))
+    for column, (name, query, text) in zip(st.columns(3, gap="large"), LESSONS, strict=True):
+        with column:
+            st.page_link(
+                "pages/learn.py",
+                label=f"**{name}**",
+                icon=":material/school:",
+                query_params={**address.carried(), **query},
+            )
+            show(tag("p", text, class_="hint"))
 
 
 WAYS = (

@@ -9,7 +9,6 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +16,7 @@ import streamlit as st
 
 from foster.errors import UserError
 from foster.runs import Run
+from foster.ui.engine import turn
 
 if TYPE_CHECKING:
     from foster.evaluate import Scorer
@@ -47,15 +47,14 @@ class Shelf:
     n_items: int
     repeats: bool
     examples: tuple[Example, ...]
-    _lock: Lock = field(default_factory=Lock)
     _asked: dict[tuple[tuple[int, ...], int], Mapping[str, list[Recommendation]]] = field(default_factory=dict)
 
     def lists(self, history: Sequence[int], k: int) -> Mapping[str, list[Recommendation]]:
         """Every student's k likeliest next items; one session at a time, and the same question is answered once."""
-        from foster.recommend import recommend
-
         question = tuple(history), k
-        with self._lock:
+        with turn():
+            from foster.recommend import recommend
+
             if question not in self._asked:
                 if len(self._asked) >= REMEMBERED:
                     self._asked.clear()
@@ -87,24 +86,26 @@ def _digest(path: Path) -> str:
 def _load(
     folder: str, digests: tuple[tuple[str, str], ...], _run: Run, _files: Mapping[str, Path], _cache: Path
 ) -> Shelf:
-    from foster.evaluate import model_scorer
     from foster.formats import load_dataset
-    from foster.recommend import item_features, load_model
 
     dataset = load_dataset(_run.spec.data)
     items = _run.items()
     if items is None or items["item_id"].astype(str).tolist() != list(dataset.catalog.ids):
         raise UserError("the data set has changed since this run, so its students cannot be asked; distil it again")
-    features = item_features(dataset, _run.spec.encoder, _cache)
     scorers, problems, reads = {}, {}, {}
-    for row, path in _files.items():
-        try:
-            model = load_model(path, features.shape[1])
-        except UserError as error:
-            problems[row] = str(error)
-            continue
-        scorers[row] = model_scorer(model, features)
-        reads[row] = model.config.max_length
+    with turn():
+        from foster.evaluate import model_scorer
+        from foster.recommend import item_features, load_model
+
+        features = item_features(dataset, _run.spec.encoder, _cache)
+        for row, path in _files.items():
+            try:
+                model = load_model(path, features.shape[1])
+            except UserError as error:
+                problems[row] = str(error)
+                continue
+            scorers[row] = model_scorer(model, features)
+            reads[row] = model.config.max_length
     repeats, examples = _examples(dataset)
     return Shelf(scorers, problems, reads, len(dataset.catalog), repeats, examples)
 

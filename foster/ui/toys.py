@@ -4,10 +4,11 @@ once. Nothing here loads torch before the first of them.
 
 from __future__ import annotations
 
-from threading import Lock
 from typing import TYPE_CHECKING
 
 import streamlit as st
+
+from foster.ui.engine import turn
 
 if TYPE_CHECKING:
     from foster.lessons.budget import Budget
@@ -18,12 +19,11 @@ if TYPE_CHECKING:
     from foster.lessons.subsets import Drawn
 
 SEED = 0
-_TURN = Lock()
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
 def learned(broken: str) -> tuple[Learned, NewBooks]:
-    with _TURN:
+    with turn():
         from foster.lessons.recommending import Broken, learn, new_books
 
         return learn(SEED, Broken(broken)), new_books(SEED, Broken(broken))
@@ -31,7 +31,7 @@ def learned(broken: str) -> tuple[Learned, NewBooks]:
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def spent(sequences: int, labels: bool) -> Budget:
-    with _TURN:
+    with turn():
         from foster.lessons.budget import spend
 
         return spend(SEED, sequences, labels)
@@ -39,7 +39,7 @@ def spent(sequences: int, labels: bool) -> Budget:
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def drawn(size: int, keep: bool, correct: bool) -> Drawn:
-    with _TURN:
+    with turn():
         from foster.lessons.subsets import SubsetPlan, draw_many
 
         return draw_many(SubsetPlan(SEED, size=size, keep=keep, correct=correct))
@@ -47,7 +47,7 @@ def drawn(size: int, keep: bool, correct: bool) -> Drawn:
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def compared(inner: int, apart: int, dropout: bool) -> TwoGradients:
-    with _TURN:
+    with turn():
         from foster.lessons.first_order import compare
 
         return compare(SEED, inner, apart, dropout)
@@ -55,7 +55,7 @@ def compared(inner: int, apart: int, dropout: bool) -> TwoGradients:
 
 @st.cache_data(max_entries=8, show_spinner=False)
 def together(weight: float) -> Together:
-    with _TURN:
+    with turn():
         from foster.lessons.regularising import stand_together
 
         return stand_together(SEED, weight)
@@ -63,7 +63,7 @@ def together(weight: float) -> Together:
 
 @st.cache_data(max_entries=8, show_spinner=False)
 def judged(students: int, warm: bool) -> Judged:
-    with _TURN:
+    with turn():
         from foster.lessons.judging import judge
 
         return judge(SEED, students, warm)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import socket
@@ -9,45 +10,89 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 CHROMIUM = Path(os.environ.get("FOSTER_CHROMIUM", "/usr/bin/chromium"))
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"]
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
+PATIENCE_MS = 120_000  # nothing here measures speed: the machine may be busy with other tests and with runs
 WIDE, NARROW = {"width": 1360, "height": 900}, {"width": 390, "height": 844}
 
 
-@contextmanager
-def serving(runs: Path, *options: str) -> Iterator[str]:
-    """`foster app` with `options` on a free port with its own store; the address without a slash at the end."""
+expect.set_options(timeout=PATIENCE_MS)
+
+
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        return int(free.getsockname()[1])
+
+
+def start_server(runs: Path, port: int, *options: str) -> subprocess.Popen[bytes]:
+    """`foster app` with `options` and its own store, once it answers."""
     command = [sys.executable, "-m", "foster", "app", "--port", str(port), "--runs", str(runs), *options]
     log = runs.with_suffix(".log")
     with log.open("w") as output:
         server = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
-    address = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + PATIENCE_MS / 1000
+    while True:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1).read()
+            return server
+        except OSError:
+            if server.poll() is not None or time.monotonic() > deadline:
+                server.kill()
+                raise AssertionError(f"the server did not start: {log.read_text()}") from None
+            time.sleep(0.1)
+
+
+@contextmanager
+def serving(runs: Path, *options: str) -> Iterator[str]:
+    """`foster app` on a free port; the address without a slash at the end."""
+    port = free_port()
+    server = start_server(runs, port, *options)
     try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1).read()
-                break
-            except OSError:
-                assert server.poll() is None, log.read_text()
-                assert time.monotonic() < deadline, "the server did not start within a minute"
-                time.sleep(0.1)
-        yield address
+        yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(60)
+
+
+def until(condition: Callable[[], bool], said: Callable[[], object] = lambda: "waited in vain") -> None:
+    """Waits for what a run or a server does; `said` is told if it never comes."""
+    deadline = time.monotonic() + 5 * PATIENCE_MS / 1000
+    while not condition():
+        assert time.monotonic() < deadline, said()
+        time.sleep(0.2)
+
+
+def download(visitor: Visitor, button: str, to: Path) -> Path:
+    """The file that a button gives."""
+    with visitor.page.expect_download() as waiting:
+        visitor.page.get_by_role("button", name=button, exact=True).click()
+    path = to / waiting.value.suggested_filename
+    waiting.value.save_as(path)
+    return path
+
+
+def unpacked(archive: Path, to: Path) -> Path:
+    """The folder inside an exported zip, with every file as its checksum says."""
+    with zipfile.ZipFile(archive) as files:
+        files.extractall(to)
+    (folder,) = to.iterdir()
+    sums = dict(reversed(line.split("  ")) for line in (folder / "SHA256SUMS").read_text().splitlines())
+    files_there = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} - {"SHA256SUMS"}
+    assert set(sums) == files_there
+    for name, digest in sums.items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest, name
+    return folder
 
 
 class Visitor:
@@ -58,7 +103,9 @@ class Visitor:
         motion = "reduce" if still else "no-preference"
         self.context = browser.new_context(viewport=viewport, color_scheme=scheme, reduced_motion=motion)
         self.page = self.context.new_page()
-        self.page.set_default_timeout(20_000)
+        self.page.set_default_timeout(PATIENCE_MS)
+        self.dialogs: list[str] = []
+        self.page.on("dialog", lambda dialog: self.dialogs.append(dialog.message))
 
     def open(self, url: str) -> None:
         self.page.goto(url)

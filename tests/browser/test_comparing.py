@@ -2,37 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
-from browser_tools import NARROW, WIDE, Visitor, serving
-from compared_runs import lay_changed
+from browser_tools import Visitor, serving, until
 from kept_students import RUN, lay_students, retitle
-from playwright.sync_api import Browser
-from run_folders import HOSTILE, held
+from run_folders import HOSTILE
 
 from foster.runs import RunState, RunStore
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture
-def grid_of_runs(tmp_path: Path) -> str:
-    """Eight finished runs, one at work, one queued, one failed; the id of the best."""
-    root = tmp_path / "runs"
-    scores = {(5, 0.0): 0.090, (5, 0.03): 0.095, (5, 0.1): 0.100, (10, 0.0): 0.105, (10, 0.03): 0.112,
-              (10, 0.1): 0.118, (20, 0.0): 0.120, (20, 0.03): 0.131}  # fmt: skip
-    best = ""
-    for number, ((sequences, weight), soft) in enumerate(scores.items()):
-        stored = {"soft": 2200 * sequences, "hard": 16 * sequences, "log": 101_240}
-        rows = {"hard": 0.05 + soft / 3, "random": 0.03 + soft / 4}
-        changes = {"sequences": sequences, "regularisation": weight}
-        best = lay_changed(root, number, soft=soft, rows=rows, report={"stored_bytes": stored}, **changes)
-    lay_changed(root, 20, state="running", sequences=20, regularisation=0.1)
-    lay_changed(root, 21, state="queued", sequences=20, regularisation=0.3)
-    lay_changed(root, 22, state="failed", sequences=5, regularisation=0.3)
-    return best
 
 
 @pytest.mark.timeout(900)
@@ -44,7 +23,6 @@ def test_a_grid_is_started_watched_and_opened(
     lay_students(store.root)
     monkeypatch.setenv("FOSTER_DATA", str(tmp_path / "cycle"))
     page = visitor.page
-    page.set_default_timeout(60_000)
     with serving(store.root) as address:
         visitor.open(f"{address}/compare?run={RUN}")
         page.get_by_text("Budget × γ", exact=True).click()
@@ -67,10 +45,7 @@ def test_a_grid_is_started_watched_and_opened(
         assert {(run.spec.students, run.spec.steps, run.spec.length) for run in asked} == {(1, 10, 8)}
         page.wait_for_selector("table.heat td.running")
 
-        deadline = time.monotonic() + 600
-        while any(not run.status().is_terminal for run in asked):
-            assert time.monotonic() < deadline, [run.log() for run in asked]
-            time.sleep(0.5)
+        until(lambda: all(run.status().is_terminal for run in asked), lambda: [run.log() for run in asked])
         assert {run.status().state for run in asked} == {RunState.DONE}, [run.status().error for run in asked]
         page.wait_for_function("document.querySelectorAll('table.heat td.done').length === 2")  # without a reload
 
@@ -96,10 +71,7 @@ def test_students_answer_side_by_side(tmp_path: Path, visitor: Visitor) -> None:
     root = tmp_path / "runs"
     lay_students(root)
     retitle(root, HOSTILE[:3])
-    dialogs: list[str] = []
     page = visitor.page
-    page.on("dialog", lambda dialog: dialogs.append(dialog.message))
-    page.set_default_timeout(60_000)
     with serving(root) as address:
         visitor.open(f"{address}/recommend?run={RUN}&items=5,6,7")
         page.wait_for_selector(".list.full li")
@@ -123,34 +95,4 @@ def test_students_answer_side_by_side(tmp_path: Path, visitor: Visitor) -> None:
         visitor.open(f"{address}/recommend?{address_of_history.split('?', 1)[1]}")
         page.wait_for_selector(".list.full li")
         assert page.locator(".entry bdi").all_inner_texts() == ["Book 5", "Book 7", "Book 6"]
-    assert not dialogs
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", ["wide", "narrow"])
-def test_the_pages_fit_and_are_for_everyone(
-    scheme: str, width: str, tmp_path: Path, grid_of_runs: str, chromium: Browser
-) -> None:
-    root = tmp_path / "runs"
-    lay_students(root)
-    tab = Visitor(chromium, scheme, WIDE if width == "wide" else NARROW, still=True)
-    tab.page.set_default_timeout(60_000)
-    shipped = next((run.id for run in RunStore(tmp_path / "none").list()), RUN)
-    pages = {
-        "compare": (f"compare?run={grid_of_runs}", ".js-plotly-plot .scatterlayer"),
-        "grid": (f"compare?run={grid_of_runs}&compare=grid", "table.heat"),
-        "recommend": (f"recommend?run={shipped}&reader=2", ".list.full li"),
-    }
-    found = {}
-    with held(root / "20260921-1020-foster-sample-0020"), serving(root) as address:
-        for name, (path, there) in pages.items():
-            tab.open(f"{address}/{path}")
-            tab.page.wait_for_selector(there)
-            tab.page.wait_for_timeout(800)
-            tab.keep(f"{name}-{scheme}-{width}")
-            if (scheme, width) == ("light", "wide"):
-                tab.picture(name)
-            assert tab.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), name
-            found[name] = tab.violations()
-    tab.close()
-    assert not any(found.values()), found
+    assert not visitor.dialogs
