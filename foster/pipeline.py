@@ -401,7 +401,6 @@ def _map(run: RunWriter, world: World, final: SyntheticSequences, cache: Path, c
         run.uses(file)
 
     def report(share: float, view: str) -> None:
-        run.checkpoint()
         clock.progress(share, f"map: {view} view")
 
     run.write_table("map.parquet", item_map(world.split.train, totals, features, cache, report))

@@ -51,7 +51,7 @@ class PausingWriter(RunWriter):
             (self.folder / "pause").touch()
 
 
-def no_map(train: Interactions, totals: np.ndarray, features: np.ndarray, seed: int) -> pd.DataFrame:
+def no_map(train: Interactions, totals: np.ndarray, *_: object) -> pd.DataFrame:
     return pd.DataFrame({"mass": totals.sum(0)})
 
 
