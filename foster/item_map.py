@@ -26,7 +26,7 @@ from foster.run_files import replace_file
 
 MAX_ITEMS = 100_000
 LAID_OUT = 20_000
-VERSION = 1  # of how a layout is made; another one does not find what this one kept
+VERSION = 2  # of how a layout is made; another one does not find what this one kept
 
 Report = Callable[[float, str], None]
 """Called with the share of the map that is done, 0 to 1, and which view is laid out; may raise to end it."""

@@ -58,7 +58,7 @@ from foster.trajectory import ExpertConfig, ExpertTrajectory, train_expert
 # One wide layer and softer logits than SASRec's own: on a log and on few sequences alike, it learns in half the steps.
 FULL = RecommenderConfig(width=128, layers=1, temperature=0.1, dropout=0.2)
 SOFT_RECIPE = Recipe(
-    steps=600, learning_rate=2e-2, matrix_rate=0.05, warmup=30, dropout=0.1, batch_size=20, subset=2048
+    steps=600, learning_rate=2e-2, matrix_rate=0.05, warmup=30, dropout=0.2, batch_size=20, subset=2048
 )
 STUDENT = replace(FULL, dropout=SOFT_RECIPE.dropout)
 HARD_RECIPE = Recipe(steps=60, learning_rate=1e-2, matrix_rate=0.02, dropout=0.5, subset=2048)

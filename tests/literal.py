@@ -50,20 +50,3 @@ def ranks(scores: list[list[float]], targets: list[int]) -> list[int]:
     for row, target in zip(scores, targets, strict=True):
         found.append(1 + sum(1 for item, score in enumerate(row) if item != target and score >= row[target]))
     return found
-
-
-def fuzzy_graph(distances: list[list[float]], k: int) -> list[list[float]]:
-    """UMAP's graph from all distances: each point's k nearest, σ by trying, then a + b - a b, pair by pair."""
-    n = len(distances)
-    one = [[0.0] * n for _ in range(n)]
-    for i in range(n):
-        near = sorted((j for j in range(n) if j != i), key=lambda j: distances[i][j])[:k]
-        rho = distances[i][near[0]]
-        low, high = 1e-9, 1e9
-        for _ in range(200):
-            sigma = math.sqrt(low * high)
-            total = sum(math.exp(-(distances[i][j] - rho) / sigma) for j in near)
-            low, high = (low, sigma) if total > math.log2(k + 1) else (sigma, high)
-        for j in near:
-            one[i][j] = math.exp(-(distances[i][j] - rho) / sigma)
-    return [[one[i][j] + one[j][i] - one[i][j] * one[j][i] for j in range(n)] for i in range(n)]

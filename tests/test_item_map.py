@@ -125,18 +125,21 @@ def test_progress_rises_over_the_views_and_a_stop_keeps_what_is_done(tmp_path: P
 def test_of_many_items_the_popular_are_laid_out_and_the_rest_stand_beside(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(foster.item_map, "LAID_OUT", 16)
-    monkeypatch.setattr(foster.item_map, "MAX_ITEMS", 22)
-    log = two_groups()
-    least = np.argsort(-np.bincount(log.items, minlength=24), kind="stable")[22:]
-    table = item_map(log, *planted_run(), tmp_path)
-    assert sorted({*range(24)} - {*table.item}) == sorted(least)
-    group = table.item.to_numpy() >= 12
+    monkeypatch.setattr(foster.item_map, "LAID_OUT", 60)
+    monkeypatch.setattr(foster.item_map, "MAX_ITEMS", 74)
+    log, group, draw = two_groups(users=200, each=40), np.arange(80) >= 40, np.random.default_rng(1)
+    ranked = np.argsort(-np.bincount(log.items, minlength=80), kind="stable")
+    totals = (np.array([~group, ~group, group, group]) * draw.uniform(0.2, 1, (4, 80))).astype(np.float32)
+    features = (np.eye(2)[group.astype(int)] + draw.normal(0, 0.1, (80, 2))).astype(np.float32)
+    table = item_map(log, totals, features, tmp_path)
+    assert sorted({*range(80)} - {*table.item}) == sorted(ranked[74:])
+    own, beside = group[table.item], table.item.isin(ranked[60:74]).to_numpy()
     for view in ("real", "synthetic", "text"):
         points = places(table, view)
-        centres = [points[~group].mean(0), points[group].mean(0)]
+        centres = [points[~own & ~beside].mean(0), points[own & ~beside].mean(0)]
         nearer = np.linalg.norm(points - centres[1], axis=1) < np.linalg.norm(points - centres[0], axis=1)
-        assert (nearer == group).mean() > 0.9, view
+        assert (nearer == own)[beside].mean() > 0.9, view
+        assert (nearer == own)[~beside].mean() > 0.9, view
 
 
 def test_profiles_factor_the_soft_cooccurrence() -> None:
