@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -54,3 +57,20 @@ def test_without_a_browser_the_layout_is_measured_and_the_reason_told(monkeypatc
     assert "/nowhere/chromium" in found["drawn"]
     assert "2,000" in bench.text(found)
     assert "not drawn: no Chromium at /nowhere/chromium" in bench.text(found)
+
+
+def test_a_terminated_benchmark_takes_its_server_with_it(tmp_path: Path) -> None:
+    before, address = signal.getsignal(signal.SIGTERM), ""
+
+    def measured() -> None:
+        nonlocal address
+        with chromium.serving(tmp_path / "runs") as address:
+            assert urllib.request.urlopen(f"{address}/_stcore/health").status == 200
+            os.kill(os.getpid(), signal.SIGTERM)
+            pytest.fail("it goes on")
+
+    with pytest.raises(KeyboardInterrupt):
+        measured()
+    assert signal.getsignal(signal.SIGTERM) is before
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(f"{address}/_stcore/health", timeout=5)

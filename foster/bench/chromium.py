@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -94,12 +95,16 @@ def visit_map(browser: Browser, runs: Path, run_id: str) -> dict[str, Any]:
 
 @contextmanager
 def serving(runs: Path) -> Iterator[str]:
-    """A fresh server of the app over these runs. Raises UserError when it does not start."""
+    """A fresh server of the app over these runs. It ends with the benchmark: SIGTERM is taken as Ctrl-C meanwhile.
+
+    For the main thread. Raises UserError when the server does not start.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "foster", "app", "--port", str(port), "--runs", str(runs)]
     quiet = subprocess.DEVNULL
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     server = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet)
     address, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 60
     try:
@@ -115,3 +120,4 @@ def serving(runs: Path) -> Iterator[str]:
     finally:
         server.terminate()
         server.wait(20)
+        signal.signal(signal.SIGTERM, before)
