@@ -64,6 +64,11 @@ def spread(runs: list[dict[str, float]]) -> dict[str, dict[str, float]]:
     return found
 
 
+def use_one_thread() -> None:
+    """What the calling thread computes from now on uses no other core."""
+    torch.set_num_threads(1)
+
+
 def on_threads(device: torch.device) -> str:
     """What a result's last bits depend on besides the seed: the device and, on a CPU, the number of threads."""
     return f"{device.type}:{torch.get_num_threads()}" if device.type == "cpu" else device.type

@@ -15,9 +15,9 @@ _TURN = RLock()
 
 @contextmanager
 def turn() -> Iterator[None]:
-    """Waits for its turn and loads torch; import whatever needs torch inside."""
+    """Waits for its turn and loads the engine; import whatever needs it inside."""
     with _TURN:
-        import torch
+        from foster.students import use_one_thread
 
-        torch.set_num_threads(1)  # for the calling thread; streamlit starts a new one for every rerun
+        use_one_thread()  # of the calling thread; streamlit starts a new one for every rerun
         yield
