@@ -28,7 +28,7 @@ class Clock:
         self.current, began = name, time.monotonic()
         self.run.checkpoint()
         self.run.event("stage", stage=name, message="")
-        self._tell(0.0, "")
+        self.tell(0.0, "")
         try:
             yield
         finally:
@@ -40,10 +40,10 @@ class Clock:
 
         A paused run that takes a single step waits here again. share: how much of the current stage is done, 0 to 1.
         """
-        self._tell(share, message)
+        self.tell(share, message)
         self.run.checkpoint(ends_step=True)
 
-    def _tell(self, share: float, message: str) -> None:
+    def tell(self, share: float, message: str) -> None:
         before = sum(weight for name, weight in STAGES.items() if _before(name, self.current))
         fraction = before + STAGES[self.current] * min(1.0, share)
         self.run.status(stage=self.current, fraction=fraction, message=message)

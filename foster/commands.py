@@ -209,8 +209,10 @@ def bench(arguments: Namespace) -> int:
     from foster.bench import run as measure
 
     out = None if arguments.out is None else Path(arguments.out).expanduser()
-    if out is not None and (out.is_dir() or not out.parent.is_dir()):  # said before minutes of measuring, not after
-        raise UserError(f"{out} cannot be written; give a file in a folder that is there")
+    if out is not None:  # said before minutes of measuring, not after
+        writable = os.access(out if out.exists() else out.parent, os.W_OK)
+        if out.is_dir() or not out.parent.is_dir() or not writable:
+            raise UserError(f"{out} cannot be written; give a file in a folder that is there and may be written")
     found = measure(arguments.name, arguments.quick, say)
     if out is not None:
         out.write_text(to_json(found.value) + "\n", encoding="utf-8")

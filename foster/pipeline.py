@@ -373,9 +373,10 @@ def _students(
             results.add(name, 0, world.protocol, scorer(), spec.report_test)
     jobs = [(name, k) for name in trained for k in range(spec.students)]
     for done, (name, k) in enumerate(jobs):
-        clock.progress(done / len(jobs), f"student {k + 1} of {spec.students} on {name.replace('_', ' ')}")
         if results.has(name, k):
             continue
+        student = f"student {k + 1} of {spec.students} on {name.replace('_', ' ')}"
+        clock.tell(done / len(jobs), student)
         make, recipe = trained[name]
         if name not in prepared:  # teacher labels are fitted once for all students of a row
             prepared = {name: make()}
@@ -385,6 +386,7 @@ def _students(
         if k == 0 and name in STORED_STUDENTS:  # before its row: a row that is there has its model
             save_model(model_file(run.folder, name), model)
         results.add(name, k, world.protocol, model_scorer(model, features), spec.report_test)
+        clock.progress((done + 1) / len(jobs), student)
     return results.rows("valid"), results.rows("test")
 
 
@@ -401,7 +403,8 @@ def _map(run: RunWriter, world: World, final: SyntheticSequences, cache: Path, c
         run.uses(file)
 
     def report(share: float, view: str) -> None:
-        clock.progress(share, f"map: {view} view")
+        run.checkpoint()
+        clock.tell(share, f"map: {view} view")
 
     run.write_table("map.parquet", item_map(world.split.train, totals, features, cache, report))
 

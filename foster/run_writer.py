@@ -133,11 +133,9 @@ class RunWriter:
 
     def _is_held(self, ends_step: bool = False) -> bool:
         """Whether a pause is asked for, and no single step of it is under way."""
-        if not self._pause.exists():
-            return False
-        if ends_step:
+        if ends_step:  # without a pause too: a resume may come between the look and the mark of whoever asks for a step
             self._step.unlink(missing_ok=True)
-        return not self._step.exists()
+        return self._pause.exists() and not self._step.exists()
 
     def _wait(self) -> None:
         since = time.monotonic()

@@ -31,12 +31,14 @@ def whole_catalogue(n_items: int, device: torch.device) -> ItemSubset:
 
 
 def draw_subset(n_items: int, needed: Tensor, size: int, generator: Generator) -> ItemSubset:
-    """The items in `needed` plus `size` minus that many uniform draws without replacement (all items if they fit).
+    """The items in `needed` and uniform draws without replacement of the others, `size` together; all if they fit.
 
-    needed: ids, repeats allowed; more of them than `size` makes U larger, never incomplete. generator: on the CPU.
+    At least half of `size` are uniform draws, however many are needed: they stand for the rest of the catalogue, and
+    without them its mass would vanish from the softmax. So U may grow beyond `size`. needed: ids, repeats allowed.
+    generator: on the CPU.
     """
     fixed = needed.unique()
-    room = min(n_items - len(fixed), max(0, size - len(fixed)))
+    room = min(n_items - len(fixed), max(size - size // 2, size - len(fixed)))
     device = needed.device
     if room == n_items - len(fixed):
         return whole_catalogue(n_items, device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -53,7 +54,7 @@ def test_subset_size_is_respected_for_every_seed(size: int) -> None:
     for seed in range(20):
         needed = torch.randint(50, (6,), generator=Generator().manual_seed(seed))
         u = draw_subset(50, needed, size, Generator().manual_seed(seed))
-        assert len(u.items) == min(50, max(size, len(needed.unique())))
+        assert len(u.items) == min(50, max(size, len(needed.unique()) + size - size // 2))
         assert bool(torch.isin(needed, u.items).all())
         assert float(u.log_inclusion.max()) <= 0
 
@@ -101,16 +102,31 @@ def test_only_ids_of_a_large_catalogue_are_scored_on_a_subset_and_it_holds_their
     assert {4, 17} <= set(scored.items.tolist())
 
 
-def test_loss_on_subsets_points_where_the_exact_loss_does() -> None:
-    """Mean gradient over many draws of 20 of 60 items against the gradient on all of them."""
+def test_what_is_not_needed_is_stood_for_however_much_is_needed() -> None:
+    """200 items needed, size 60: the partition sum over 1,000 items is still estimated without bias."""
+    draw = Generator().manual_seed(0)
+    z = torch.randn(1_000, generator=draw)
+    needed = torch.arange(200)
+    drawn = [draw_subset(1_000, needed, 60, draw) for _ in range(300)]
+    assert all(len(u.items) == 230 for u in drawn)
+    estimates = torch.stack([(z[u.items] - u.log_inclusion).exp().sum() for u in drawn])
+    assert float(estimates.mean() / z.exp().sum()) == pytest.approx(1, abs=0.03)
+
+
+def test_loss_on_subsets_is_nearly_the_exact_loss_and_points_where_it_does() -> None:
+    """20 of 60 items, many draws. Without the correction the loss is off by about the log of the share drawn."""
     draw, features = Generator().manual_seed(0), random_features(60)
-    model = build_recommender(16, SHAPE, draw)
-    batch = Batch(torch.randint(60, (2, 4, 1), generator=draw), torch.ones(2, 4, 1), torch.randint(60, (2, 4)))
-    weight = model.projection.weight
+    model = build_recommender(16, replace(SHAPE, temperature=0.5), draw)
+    inputs, targets = (torch.randint(60, shape, generator=draw) for shape in ((2, 4, 1), (2, 4)))
+    batch = Batch(inputs, torch.ones(2, 4, 1), targets)
+    drawn = [batch.on_subset(60, 20, draw) for _ in range(300)]
+    bare = [replace(one, scored=ItemSubset(one.scored.items, torch.zeros(20))) for one in drawn if one.scored]
 
-    def gradient(one: Batch) -> Tensor:
-        return torch.autograd.grad(next_item_loss(model, features, one), weight)[0].flatten()
+    def mean(batches: list[Batch]) -> tuple[float, Tensor]:
+        losses = torch.stack([next_item_loss(model, features, one) for one in batches])
+        return float(losses.detach().mean()), torch.autograd.grad(losses.mean(), model.projection.weight)[0].flatten()
 
-    exact = gradient(batch)
-    mean = torch.stack([gradient(batch.on_subset(60, 20, draw)) for _ in range(300)]).mean(0)
-    assert torch.cosine_similarity(mean, exact, dim=0) > 0.98
+    (exact, gradient), (found, direction), (uncorrected, _) = mean([batch]), mean(drawn), mean(bare)
+    assert found == pytest.approx(exact, abs=0.1)
+    assert uncorrected < exact - 0.8
+    assert torch.cosine_similarity(direction, gradient, dim=0) > 0.98

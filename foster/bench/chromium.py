@@ -104,10 +104,11 @@ def serving(runs: Path) -> Iterator[str]:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "foster", "app", "--port", str(port), "--runs", str(runs)]
     quiet = subprocess.DEVNULL
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    server = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet)
     address, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 60
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    server: subprocess.Popen[bytes] | None = None
     try:
+        server = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet)
         while True:
             try:
                 urllib.request.urlopen(f"{address}/_stcore/health", timeout=1).read()
@@ -118,6 +119,11 @@ def serving(runs: Path) -> Iterator[str]:
                 time.sleep(0.1)
         yield address
     finally:
-        server.terminate()
-        server.wait(20)
         signal.signal(signal.SIGTERM, before)
+        if server is not None:
+            server.terminate()
+            try:
+                server.wait(20)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()

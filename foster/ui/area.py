@@ -6,7 +6,6 @@ outline of a lasso. No streamlit in here.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +18,7 @@ from foster.ui.maps import View
 
 MOST_CORNERS = 32  # of a lasso; a longer outline is thinned
 BETWEEN = "_"
+FARTHEST = 1e6  # of a coordinate; layouts lie in ± 1
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,11 @@ class Area:
             view = View(name)
         except ValueError:
             numbers, view = [], View.REAL
-        if not 4 <= len(numbers) <= 2 * MOST_CORNERS or len(numbers) % 2 or not all(map(math.isfinite, numbers)):
+        if (
+            not 4 <= len(numbers) <= 2 * MOST_CORNERS
+            or len(numbers) % 2
+            or not all(abs(n) <= FARTHEST for n in numbers)
+        ):
             raise UserError(f"the address asks for an area {text[:40]!r}, which is none; draw one on the map")
         return cls(view, tuple(zip(numbers[::2], numbers[1::2], strict=True)))
 

@@ -140,7 +140,7 @@ def _pages(rows: list[Row], soft: bool, found: dict[int, frozenset[int] | None])
     if not rows:
         return
     asked = address.asked("sequence")
-    opened = int(asked) - 1 if asked is not None and asked.isdecimal() else None
+    opened = next((row.number for row in rows if str(row.number + 1) == asked), None)
     last = (len(rows) - 1) // A_PAGE + 1
     page = 1
     if last > 1:
