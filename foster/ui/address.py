@@ -45,8 +45,8 @@ def _is_stale(chosen: Iterable[object], options: Sequence[Any]) -> bool:
 
 def _write_back(name: str, key: str, default: object, clears: Iterable[str], options: Sequence[Any] | None) -> None:
     value = st.session_state[key]
-    if options is not None and _is_stale([value], options):
-        return
+    if str(value) == asked(name) or (options is not None and _is_stale([value], options)):
+        return  # nothing new: what the URL says stays, a default included
     put(**{name: None if value == default else value}, **dict.fromkeys(clears))
 
 
@@ -122,9 +122,9 @@ def search(name: str, label: str, **looks: Any) -> str:
 
 def _write_list(name: str, key: str, default: list[Any], options: Sequence[Any]) -> None:
     value = list(st.session_state[key])
-    if _is_stale(value, options):
-        return
     text = BETWEEN.join(str(each) for each in value) or NONE
+    if text == asked(name) or _is_stale(value, options):
+        return
     put(**{name: None if value == default else text})
 
 

@@ -29,6 +29,16 @@ def test_a_label_that_has_changed_since_it_was_shown_chooses_nothing(
     assert (params["run"], params.get("step")) == (run, step)
 
 
+def test_what_the_address_says_already_stays_even_where_it_is_the_default(
+    params: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a browser's label is late once and right the next time: a change, but to what is shown."""
+    monkeypatch.setattr(st, "session_state", {"url-run": "run-0001", "url-beside": ["run-0002"]})
+    address._write_back("run", "url-run", "run-0001", ("step",), RUNS)
+    address._write_list("beside", "url-beside", ["run-0002"], RUNS)
+    assert params == {"run": "run-0001", "beside": "run-0002", "step": "3"}
+
+
 @pytest.mark.parametrize(
     ("sent", "beside"), [(["run-0001"], "run-0001"), (["run-0002 · paused", "run-0001"], "run-0002"), ([], "-")]
 )
