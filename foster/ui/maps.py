@@ -150,10 +150,13 @@ def item_map(
             )
         if outline is not None and outline[0] is view:
             figure.add_shape(**_outline(outline[1]), row=1, col=column)
-        if matches.any():
-            _rings(figure, scatter, x[matches], y[matches], facts[matches], column)
-        if reads:
-            _reads(figure, x[reads], y[reads], facts[reads], column)
+        for name, rows, kind, says, marker in (
+            ("chosen", np.flatnonzero(matches), scatter, "%{customdata[1]}", _ring(int(matches.sum()))),
+            ("read by the sequence", reads, go.Scatter, "read by the sequence", _READ),
+        ):
+            if len(rows):
+                places = {"name": name, "x": x[rows], "y": y[rows], "customdata": facts[rows]}
+                _marks(figure, kind, places, column, says, marker)
         if steps:
             _path(figure, x[steps], y[steps], titles[steps], column)
     figure.update_xaxes(visible=False)
@@ -231,43 +234,21 @@ def _outline(corners: Sequence[tuple[float, float]]) -> dict:
     return {"type": "path", "path": "M" + "L".join(f"{x:.4f},{y:.4f}" for x, y in corners) + "Z", "line": line}
 
 
-def _rings(figure: go.Figure, scatter: type, x: np.ndarray, y: np.ndarray, facts: np.ndarray, column: int) -> None:
-    figure.add_trace(
-        scatter(
-            x=x,
-            y=y,
-            mode="markers",
-            name="chosen",
-            showlegend=False,
-            customdata=facts,
-            hovertemplate="%{customdata[0]}<br>%{customdata[1]}<extra></extra>",
-            marker={
-                "size": 15 if len(x) <= 30 else 11,
-                "symbol": "circle-open",
-                "color": palette.VERMILION,
-                "line": {"width": 2 if len(x) <= 30 else 1.2},
-            },
-        ),
-        row=1,
-        col=column,
-    )
+def _marks(figure: go.Figure, scatter: type, places: dict, column: int, says: str, marker: dict) -> None:
+    """Items that stand out by an open shape around each. places: name, x, y, customdata; says: below a title on hover."""
+    hover = f"%{{customdata[0]}}<br>{says}<extra></extra>"
+    trace = scatter(**places, mode="markers", showlegend=False, hovertemplate=hover, marker=marker)
+    figure.add_trace(trace, row=1, col=column)
 
 
-def _reads(figure: go.Figure, x: np.ndarray, y: np.ndarray, facts: np.ndarray, column: int) -> None:
-    figure.add_trace(
-        go.Scatter(
-            x=x,
-            y=y,
-            mode="markers",
-            name="read by the sequence",
-            showlegend=False,
-            marker={"size": 9, "symbol": "square-open", "color": palette.PURPLE, "line": {"width": 1.5}},
-            customdata=facts,
-            hovertemplate="%{customdata[0]}<br>read by the sequence<extra></extra>",
-        ),
-        row=1,
-        col=column,
-    )
+def _ring(count: int) -> dict:
+    """Of chosen items: thinner where they are many."""
+    few = count <= 30
+    line = {"width": 2 if few else 1.2}
+    return {"size": 15 if few else 11, "symbol": "circle-open", "color": palette.VERMILION, "line": line}
+
+
+_READ = {"size": 9, "symbol": "square-open", "color": palette.PURPLE, "line": {"width": 1.5}}
 
 
 def _path(figure: go.Figure, x: np.ndarray, y: np.ndarray, titles: np.ndarray, column: int) -> None:
