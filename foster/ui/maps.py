@@ -235,7 +235,7 @@ def _outline(corners: Sequence[tuple[float, float]]) -> dict:
 
 
 def _marks(figure: go.Figure, scatter: type, places: dict, column: int, says: str, marker: dict) -> None:
-    """Items that stand out by an open shape around each. places: name, x, y, customdata; says: below a title on hover."""
+    """Items that stand out by an open shape around each. places: name, x, y, customdata; says: shown on hover."""
     hover = f"%{{customdata[0]}}<br>{says}<extra></extra>"
     trace = scatter(**places, mode="markers", showlegend=False, hovertemplate=hover, marker=marker)
     figure.add_trace(trace, row=1, col=column)
