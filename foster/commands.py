@@ -11,6 +11,7 @@ from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from foster.bundle import bundled_path
 from foster.console import Progress, plain, report_table, runs_table, say, sequences_text
@@ -211,11 +212,32 @@ def bench(arguments: Namespace) -> int:
     out = None if arguments.out is None else Path(arguments.out).expanduser()
     if out is not None and (out.is_dir() or not out.parent.is_dir()):  # said before minutes of measuring, not after
         raise UserError(f"{out} cannot be written; give a file in a folder that is there")
-    found = measure(arguments.name, arguments.quick, say)
+    found = measure(arguments.name, arguments.quick, say, **arguments.options(arguments))
     if out is not None:
         out.write_text(to_json(found.value) + "\n", encoding="utf-8")
     print(to_json(found.value) if arguments.json else found.text)
     return 0
+
+
+def headline_options(arguments: Namespace) -> dict[str, Any]:
+    distillations, students = arguments.seeds
+    if not 0 < arguments.minutes <= 10_000:
+        raise UserError(f"--minutes is {arguments.minutes:g}; give a number above 0, at most 10000")
+    return {
+        "root": open_store(arguments).root,
+        "data": [_data(name) for name in arguments.data],
+        "spec": RunSpec(
+            sequences=arguments.sequences,
+            length=arguments.length,
+            students=students,
+            encoder=_encoder(arguments.encoder),
+            device=arguments.device,
+            report_test=True,
+        ),
+        "distillations": distillations,
+        "minutes": arguments.minutes,
+        "execute": arguments.execute,
+    }
 
 
 def drain_queue(arguments: Namespace) -> int:
@@ -239,12 +261,8 @@ def require_gpu(has_gpu: Callable[[], bool] | None = None) -> None:
 
 
 def _spec(arguments: Namespace) -> RunSpec:
-    """The worker has another working directory, so paths are made absolute here."""
-    data, encoder = arguments.data, _encoder(arguments.encoder)
-    if data != "sample" and data.strip():
-        data = os.path.abspath(os.path.expanduser(data))
     return RunSpec(
-        data=data,
+        data=_data(arguments.data),
         method=arguments.method,
         sequences=arguments.sequences,
         length=arguments.length,
@@ -252,7 +270,7 @@ def _spec(arguments: Namespace) -> RunSpec:
         steps=arguments.steps,
         students=arguments.students,
         seed=arguments.seed,
-        encoder=encoder,
+        encoder=_encoder(arguments.encoder),
         device=arguments.device,
         report_test=arguments.report_test,
     )
@@ -260,6 +278,11 @@ def _spec(arguments: Namespace) -> RunSpec:
 
 def open_store(arguments: Namespace) -> RunStore:
     return RunStore(default_root() if arguments.runs is None else Path(arguments.runs))
+
+
+def _data(name: str) -> str:
+    """A folder made absolute, because the worker has another working directory."""
+    return os.path.abspath(os.path.expanduser(name)) if name != "sample" and name.strip() else name
 
 
 def _encoder(name: str) -> str:
