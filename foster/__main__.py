@@ -196,6 +196,12 @@ def _add_benchmarks(bench: argparse.ArgumentParser) -> None:
     headline.add_argument("--encoder", default="minilm", metavar="NAME|PATH", help="as of foster run")
     headline.add_argument("--device", default="auto", metavar="|".join(DEVICES), help="as of foster run")
     headline.set_defaults(options=commands.headline_options)
+    cost = children["cost"]
+    cost.add_argument("--device", default="auto", metavar="|".join(DEVICES), help="as of foster run")
+    cost.add_argument(
+        "--limit-mb", type=number, default=8192, metavar="N", help="memory an unroll may take (default: 8192)"
+    )
+    cost.set_defaults(options=commands.cost_options)
 
 
 def main(

@@ -240,6 +240,14 @@ def headline_options(arguments: Namespace) -> dict[str, Any]:
     }
 
 
+def cost_options(arguments: Namespace) -> dict[str, Any]:
+    if not arguments.limit_mb > 0:
+        raise UserError(f"--limit-mb is {arguments.limit_mb:g}; give a number above 0")
+    from foster.pipeline import choose_device
+
+    return {"device": choose_device(RunSpec(device=arguments.device).device).type, "limit_mb": arguments.limit_mb}
+
+
 def drain_queue(arguments: Namespace) -> int:
     drain(open_store(arguments).root, arguments.command)
     return 0

@@ -58,8 +58,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     torch.use_deterministic_algorithms(False)
 
 
-def call(root: Path, data: str, minutes: float = 60, **changes: Any) -> dict[str, Any]:
-    asked = {"root": root, "data": [data], "spec": SPEC, "distillations": 2, "minutes": minutes, **changes}
+def call(root: Path, *data: str, minutes: float = 60, **changes: Any) -> dict[str, Any]:
+    asked = {"root": root, "data": data, "spec": SPEC, "distillations": 2, "minutes": minutes, **changes}
     return headline.measure(False, lambda line: None, **asked)
 
 
@@ -212,7 +212,7 @@ def test_planted_superiority_is_found_where_it_is_and_pooled_over_sets(data: str
         for seed in range(2):
             spec = dataclasses.replace(SPEC, data=name, seed=seed)
             planted_run(store, spec, {**shares, "start_soft": 0.3})
-    found = call(tmp_path, data, data=[data, str(other), data])
+    found = call(tmp_path, data, str(other), data)
     assert len(found["sets"]) == 2
     for tested in (*(each["superiority"]["recall@10"] for each in found["sets"]), found["pooled"]["recall@10"]):
         assert tested["start_soft"]["p"] < 0.01
