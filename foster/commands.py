@@ -221,23 +221,41 @@ def bench(arguments: Namespace) -> int:
 
 def headline_options(arguments: Namespace) -> dict[str, Any]:
     distillations, students = arguments.seeds
-    if not 0 < arguments.minutes <= 10_000:
-        raise UserError(f"--minutes is {arguments.minutes:g}; give a number above 0, at most 10000")
     return {
         "root": open_store(arguments).root,
         "data": [_data(name) for name in arguments.data],
-        "spec": RunSpec(
-            sequences=arguments.sequences,
-            length=arguments.length,
-            students=students,
-            encoder=_encoder(arguments.encoder),
-            device=arguments.device,
-            report_test=True,
-        ),
+        "spec": _measured_spec(arguments, students, report_test=True),
         "distillations": distillations,
-        "minutes": arguments.minutes,
+        "minutes": _minutes(arguments),
         "execute": arguments.execute,
     }
+
+
+def ablations_options(arguments: Namespace) -> dict[str, Any]:
+    return {
+        "root": open_store(arguments).root,
+        "data": None if arguments.data is None else _data(arguments.data),
+        "spec": _measured_spec(arguments, arguments.students, arguments.report_test),
+        "minutes": _minutes(arguments),
+    }
+
+
+def _measured_spec(arguments: Namespace, students: int, report_test: bool) -> RunSpec:
+    """Of a benchmark's runs, but for their data and seed."""
+    return RunSpec(
+        sequences=arguments.sequences,
+        length=arguments.length,
+        students=students,
+        encoder=_encoder(arguments.encoder),
+        device=arguments.device,
+        report_test=report_test,
+    )
+
+
+def _minutes(arguments: Namespace) -> float:
+    if not 0 < arguments.minutes <= 10_000:
+        raise UserError(f"--minutes is {arguments.minutes:g}; give a number above 0, at most 10000")
+    return float(arguments.minutes)
 
 
 def cost_options(arguments: Namespace) -> dict[str, Any]:
