@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
@@ -40,6 +41,14 @@ def number(text: str) -> float:
         return float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+
+
+def seeds(text: str) -> tuple[int, int]:
+    """Distillations and students of each, from '3x5'."""
+    found = re.fullmatch(r"([1-9][0-9]?)[x×]([1-9][0-9]?)", text.strip())
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of distillations x students; give one like 3x5")
+    return int(found[1]), int(found[2])
 
 
 def port_number(text: str) -> int:
@@ -155,18 +164,50 @@ def build_parser() -> argparse.ArgumentParser:
     cache.add_argument("what", nargs="?", choices=("show", "prune"), default="show", help="default: show")
     cache.add_argument("--all", action="store_true", help="prune everything; it is made again when it is wanted")
     cache.add_argument("--json", action="store_true", help="print one JSON object")
-    bench = add("bench", commands.bench, "measure foster on this machine")
-    bench.add_argument(
-        "name",
-        metavar="NAME",
-        choices=BENCHMARKS,
-        help="; ".join(f"{name}: {about}" for name, about in BENCHMARKS.items()),
-    )
-    bench.add_argument("--quick", action="store_true", help="few and small, to see that it works; not to be quoted")
-    bench.add_argument("--json", action="store_true", help="print one JSON object")
-    bench.add_argument("--out", metavar="FILE", help="write the JSON object into FILE too")
+    _add_benchmarks(add("bench", commands.bench, "measure foster on this machine"))
     add("_drain", commands.drain_queue)
     return parser
+
+
+def _add_benchmarks(bench: argparse.ArgumentParser) -> None:
+    """A command below `bench` for every benchmark; `options` makes its keyword arguments of what was given."""
+    names = bench.add_subparsers(required=True, metavar="NAME", dest="name")
+    children = {}
+    for name, about in BENCHMARKS.items():
+        first, text = about.split(". ")[0], about[0].upper() + about[1:]
+        child = children[name] = names.add_parser(name, allow_abbrev=False, help=first, description=text)
+        child.add_argument("--quick", action="store_true", help="few and small, to see that it works; not to be quoted")
+        child.add_argument("--json", action="store_true", help="print one JSON object")
+        child.add_argument("--out", metavar="FILE", help="write the JSON object into FILE too")
+        child.add_argument("--runs", metavar="DIR", default=argparse.SUPPRESS, help="folder of the runs")
+        child.set_defaults(options=lambda _: {})
+    for name in ("headline", "ablations"):
+        child = children[name]
+        child.add_argument("--sequences", type=whole_number, default=20, metavar="N", help="as of foster run")
+        child.add_argument("--length", type=whole_number, default=20, metavar="N", help="as of foster run")
+        child.add_argument("--encoder", default="minilm", metavar="NAME|PATH", help="as of foster run")
+        child.add_argument("--device", default="auto", metavar="|".join(DEVICES), help="as of foster run")
+        child.add_argument(
+            "--minutes", type=number, default=8.0, metavar="N", help="how long this call works (default: 8)"
+        )
+    headline, ablations = children["headline"], children["ablations"]
+    headline.add_argument(
+        "--data", action="append", default=[], metavar="sample|PATH", help="a log to measure; may be repeated"
+    )
+    headline.add_argument(
+        "--seeds", type=seeds, default=(3, 5), metavar="DxS", help="distillations and students of each (default: 3x5)"
+    )
+    headline.set_defaults(options=commands.headline_options)
+    ablations.add_argument("--data", metavar="sample|PATH", help="the log to measure")
+    ablations.add_argument("--students", type=whole_number, default=3, metavar="N", help="of each row (default: 3)")
+    ablations.add_argument("--report-test", action="store_true", help="also report the test items")
+    ablations.set_defaults(options=commands.ablations_options)
+    cost = children["cost"]
+    cost.add_argument("--device", default="auto", metavar="|".join(DEVICES), help="as of foster run")
+    cost.add_argument(
+        "--limit-mb", type=number, default=8192, metavar="N", help="memory an unroll may take (default: 8192)"
+    )
+    cost.set_defaults(options=commands.cost_options)
 
 
 def main(

@@ -11,6 +11,7 @@ from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from foster.bundle import bundled_path
 from foster.console import Progress, plain, report_table, runs_table, say, sequences_text
@@ -213,11 +214,58 @@ def bench(arguments: Namespace) -> int:
         writable = os.access(out if out.exists() else out.parent, os.W_OK)
         if out.is_dir() or not out.parent.is_dir() or not writable:
             raise UserError(f"{out} cannot be written; give a file in a folder that is there and may be written")
-    found = measure(arguments.name, arguments.quick, say)
+    found = measure(arguments.name, arguments.quick, say, **arguments.options(arguments))
     if out is not None:
         out.write_text(to_json(found.value) + "\n", encoding="utf-8")
     print(to_json(found.value) if arguments.json else found.text)
     return 0
+
+
+def headline_options(arguments: Namespace) -> dict[str, Any]:
+    distillations, students = arguments.seeds
+    return {
+        "root": open_store(arguments).root,
+        "data": [_data(name) for name in arguments.data],
+        "spec": _measured_spec(arguments, students, report_test=True),
+        "distillations": distillations,
+        "minutes": _minutes(arguments),
+        "execute": arguments.execute,
+    }
+
+
+def ablations_options(arguments: Namespace) -> dict[str, Any]:
+    return {
+        "root": open_store(arguments).root,
+        "data": None if arguments.data is None else _data(arguments.data),
+        "spec": _measured_spec(arguments, arguments.students, arguments.report_test),
+        "minutes": _minutes(arguments),
+    }
+
+
+def _measured_spec(arguments: Namespace, students: int, report_test: bool) -> RunSpec:
+    """Of a benchmark's runs, but for their data and seed."""
+    return RunSpec(
+        sequences=arguments.sequences,
+        length=arguments.length,
+        students=students,
+        encoder=_encoder(arguments.encoder),
+        device=arguments.device,
+        report_test=report_test,
+    )
+
+
+def _minutes(arguments: Namespace) -> float:
+    if not 0 < arguments.minutes <= 10_000:
+        raise UserError(f"--minutes is {arguments.minutes:g}; give a number above 0, at most 10000")
+    return float(arguments.minutes)
+
+
+def cost_options(arguments: Namespace) -> dict[str, Any]:
+    if not arguments.limit_mb > 0:
+        raise UserError(f"--limit-mb is {arguments.limit_mb:g}; give a number above 0")
+    from foster.pipeline import choose_device
+
+    return {"device": choose_device(RunSpec(device=arguments.device).device).type, "limit_mb": arguments.limit_mb}
 
 
 def drain_queue(arguments: Namespace) -> int:
@@ -241,12 +289,8 @@ def require_gpu(has_gpu: Callable[[], bool] | None = None) -> None:
 
 
 def _spec(arguments: Namespace) -> RunSpec:
-    """The worker has another working directory, so paths are made absolute here."""
-    data, encoder = arguments.data, _encoder(arguments.encoder)
-    if data != "sample" and data.strip():
-        data = os.path.abspath(os.path.expanduser(data))
     return RunSpec(
-        data=data,
+        data=_data(arguments.data),
         method=arguments.method,
         sequences=arguments.sequences,
         length=arguments.length,
@@ -254,7 +298,7 @@ def _spec(arguments: Namespace) -> RunSpec:
         steps=arguments.steps,
         students=arguments.students,
         seed=arguments.seed,
-        encoder=encoder,
+        encoder=_encoder(arguments.encoder),
         device=arguments.device,
         report_test=arguments.report_test,
     )
@@ -262,6 +306,11 @@ def _spec(arguments: Namespace) -> RunSpec:
 
 def open_store(arguments: Namespace) -> RunStore:
     return RunStore(default_root() if arguments.runs is None else Path(arguments.runs))
+
+
+def _data(name: str) -> str:
+    """A folder made absolute, because the worker has another working directory."""
+    return os.path.abspath(os.path.expanduser(name)) if name != "sample" and name.strip() else name
 
 
 def _encoder(name: str) -> str:

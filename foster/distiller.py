@@ -165,11 +165,7 @@ class Distiller:
 
     def _step(self) -> DistillStep:
         c = self.config
-        chosen = int(torch.randint(c.paths, (), generator=self.draw))
-        if self.paths[chosen].steps + c.student_steps > self.recipe.steps:
-            self.paths[chosen] = self._path(0.0)
-        omega = self.paths[chosen]
-        theta = duplicate(omega)
+        theta, omega = self._anchored()
         real = [self.windows.draw(c.real_batch, self.draw) for _ in range(c.student_steps)]
         view = self._view(real)
         real_loss = 0.0
@@ -198,6 +194,13 @@ class Distiller:
             entropy=entropy,
             distance=distance,
         )
+
+    def _anchored(self) -> tuple[Trainer, Trainer]:
+        """θ and ω of the next step, both at one point on a student's path, which goes on with ω."""
+        chosen = int(torch.randint(self.config.paths, (), generator=self.draw))
+        if self.paths[chosen].steps + self.config.student_steps > self.recipe.steps:
+            self.paths[chosen] = self._path(0.0)
+        return duplicate(self.paths[chosen]), self.paths[chosen]
 
     def _path(self, share: float) -> Trainer:
         """A fresh student that has learned from S for a share of its recipe."""

@@ -58,11 +58,16 @@ def resume(store: RunStore, run_id: str, command: Sequence[str] = COMMAND) -> Ru
     if state in (RunState.RUNNING, RunState.QUEUED):
         run.request_resume()
     else:
-        with RunWriter(run.path) as writer:
-            if writer.current.state is not RunState.QUEUED:  # another resume may have been faster
-                writer.finish(RunState.QUEUED, message="", started=None)
+        requeue(run)
     ensure_drain(store.root, command)
     return run
+
+
+def requeue(run: Run) -> None:
+    """Marks a run that has ended, however it did, as waiting to go on. Raises UserError while somebody works on it."""
+    with RunWriter(run.path) as writer:
+        if writer.current.state is not RunState.QUEUED:  # another resume may have been faster
+            writer.finish(RunState.QUEUED, message="", started=None)
 
 
 def ensure_drain(root: Path, command: Sequence[str] = COMMAND) -> bool:

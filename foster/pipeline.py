@@ -89,22 +89,12 @@ def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
     cache: folder of embeddings and expert trajectories shared between runs. Raises UserError for data, an encoder or a
     device that cannot be had, `Stopped` when asked to stop.
     """
-    device = choose_device(spec.device)
-    if device.type == "cpu":
-        torch.use_deterministic_algorithms(True)
     clock = Clock(run)
-    run.status(device=str(device))
-
-    with clock.stage("data"):
-        dataset, split = _data(spec, run)
-    with clock.stage("embed"):
-        world = _embed(spec, run, dataset, split, device, cache)
-    config = expert_shape(split, spec.length)
-    with clock.stage("experts"):
-        expert = _expert(spec, run, world, config, cache, clock)
-        teacher = expert.load(expert.best, device)
+    world, expert = prepare(spec, run, cache, clock)
+    dataset, split, device = world.dataset, world.split, world.device
+    teacher = expert.load(expert.best, device)
     with clock.stage("distil"):
-        final = _distil(spec, run, world, expert, teacher, clock)
+        final = _distil(spec, run, world, teacher, clock)
     with clock.stage("students"):
         valid, test = _students(spec, run, world, teacher, final, clock)
     with clock.stage("map"):
@@ -133,6 +123,20 @@ def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
     }
     run.write_json("report.json", report)
     return report
+
+
+def prepare(spec: RunSpec, run: RunWriter, cache: Path, clock: Clock) -> tuple[World, ExpertTrajectory]:
+    """What comes before a distillation, and does not depend on how it is done. Raises as `execute`."""
+    device = choose_device(spec.device)
+    if device.type == "cpu":
+        torch.use_deterministic_algorithms(True)
+    run.status(device=str(device))
+    with clock.stage("data"):
+        dataset, split = _data(spec, run)
+    with clock.stage("embed"):
+        world = _embed(spec, run, dataset, split, device, cache)
+    with clock.stage("experts"):
+        return world, _expert(spec, run, world, expert_shape(split, spec.length), cache, clock)
 
 
 def choose_device(name: str) -> torch.device:
@@ -230,28 +234,14 @@ def _distil(
     spec: RunSpec,
     run: RunWriter,
     world: World,
-    expert: ExpertTrajectory,
     teacher: SequentialRecommender,
     clock: Clock,
 ) -> SyntheticSequences:
     """Start, loop, artefact. Returns the final set as read back from disk."""
     positions = spec.sequences * spec.length
-    available = log_bytes(world.split.train, world.n_items)
-    widths = (world.features.shape[1], expert.config.width)
-    form = affordable_form(spec.sequences, spec.length, widths, available)
-    draw = Generator().manual_seed(derived_seed(spec.seed, "start"))
     steps = default_steps(world.n_items, positions, len(world.split.train.items)) if spec.steps is None else spec.steps
-
-    start_file, state_file = run.path("checkpoints/start.safetensors"), run.path("checkpoints/distil.safetensors")
-    if not start_file.is_file():
-        first = uniform_items(world.n_items, spec.sequences, 1, draw)[:, 0].to(world.device)
-        items = teacher_continuations([teacher], world.features, first, spec.length, draw)
-        orders = reading_orders(form.readings, spec.length, draw).to(world.device)
-        projection = label_projection(teacher, world.features, form.rank)
-        start = with_teacher_labels(items, orders, [teacher], world.features, projection, draw)
-        run.write_file("checkpoints/start.safetensors", lambda path: start.save(path, SOFT_RECIPE, world.n_items))
-    start, _ = SyntheticSequences.load(start_file)
-    start = start.to(world.device)
+    state_file = run.path("checkpoints/distil.safetensors")
+    start = starting_set(spec, run, world, teacher)
     basis = start.basis(world.features)
 
     config = DistillConfig(steps=steps, regularisation=spec.regularisation)
@@ -288,6 +278,23 @@ def _distil(
     run.write_table("sequences.parquet", sequence_table(final, hard, basis, catalog))
     run.write_table("neighbours.parquet", neighbour_table(hard, world.split.train, world.features))
     return final
+
+
+def starting_set(spec: RunSpec, run: RunWriter, world: World, teacher: SequentialRecommender) -> SyntheticSequences:
+    """The set before the first step, as read back from disk; made and kept at the first call."""
+    file = run.path("checkpoints/start.safetensors")
+    if not file.is_file():
+        available = log_bytes(world.split.train, world.n_items)
+        widths = (world.features.shape[1], teacher.config.width)
+        form = affordable_form(spec.sequences, spec.length, widths, available)
+        draw = Generator().manual_seed(derived_seed(spec.seed, "start"))
+        first = uniform_items(world.n_items, spec.sequences, 1, draw)[:, 0].to(world.device)
+        items = teacher_continuations([teacher], world.features, first, spec.length, draw)
+        orders = reading_orders(form.readings, spec.length, draw).to(world.device)
+        projection = label_projection(teacher, world.features, form.rank)
+        start = with_teacher_labels(items, orders, [teacher], world.features, projection, draw)
+        run.write_file("checkpoints/start.safetensors", lambda path: start.save(path, SOFT_RECIPE, world.n_items))
+    return SyntheticSequences.load(file)[0].to(world.device)
 
 
 def student_shape(spec: RunSpec) -> RecommenderConfig:

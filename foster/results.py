@@ -1,18 +1,29 @@
-"""The rows of a report: metrics of every finished row and seed, on disk after each, so that none is measured twice."""
+"""The rows of a report: metrics of every finished row and seed, on disk after each, so that none is measured twice.
+
+Beside them stand the ranks themselves, for tests over users: checkpoints/ranks/<row>-<seed>.safetensors with one int32
+tensor [n_users] for each measured part, `valid` and `test`: users in the order of the split, 1 is best.
+"""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
 
 from foster.evaluate import Part, Protocol, Scorer
 from foster.metrics import summary
 from foster.runs import RunWriter
 from foster.students import spread
 
+RANKS = "checkpoints/ranks"
+
 
 class Results:
-    """Metrics of every finished row and seed, on disk after each."""
+    """Metrics and ranks of every finished row and seed, on disk after each."""
 
     def __init__(self, run: RunWriter) -> None:
         self.run = run
@@ -22,11 +33,14 @@ class Results:
         )
 
     def has(self, name: str, k: int) -> bool:
-        return str(k) in self.found.get(name, {})
+        return str(k) in self.found.get(name, {}) and self.run.path(f"{RANKS}/{name}-{k}.safetensors").is_file()
 
     def add(self, name: str, k: int, protocol: Protocol, scorer: Scorer, report_test: bool) -> None:
         parts: tuple[Part, ...] = ("valid", "test") if report_test else ("valid",)
-        measured: dict[Part, dict[str, float]] = {part: summary(protocol.ranks(scorer, part)) for part in parts}
+        ranks = {part: protocol.ranks(scorer, part) for part in parts}
+        kept = {str(part): found.astype(np.int32) for part, found in ranks.items()}
+        self.run.write_file(f"{RANKS}/{name}-{k}.safetensors", lambda path: save_file(kept, path))
+        measured: dict[Part, dict[str, float]] = {part: summary(ranks[part]) for part in parts}
         self.found.setdefault(name, {})[str(k)] = measured
         self.run.write_json("checkpoints/students.json", self.found)
         self.run.event("student", name=name, seed=k, **measured["valid"])
@@ -37,3 +51,13 @@ class Results:
             for name, seeds in self.found.items()
             if all(part in measured for measured in seeds.values())
         }
+
+
+def kept_ranks(folder: Path, part: Part) -> dict[str, NDArray[np.int32]]:
+    """Row → ranks [students, n_users] of a finished run in `folder`; only rows that were measured on `part`."""
+    found: dict[str, NDArray[np.int32]] = {}
+    for name, seeds in json.loads((folder / "checkpoints" / "students.json").read_text()).items():
+        students = [load_file(folder / RANKS / f"{name}-{k}.safetensors") for k in sorted(seeds, key=int)]
+        if all(part in each for each in students):
+            found[name] = np.stack([each[part] for each in students])
+    return found

@@ -1,7 +1,8 @@
-"""A log and a finished run of any size, with groups of items planted: what the map is measured on."""
+"""Planted data: a log and a finished run of any size, with groups of items, and a tiny world."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foster.runs import Run, RunState, RunStore, RunWriter
@@ -92,3 +93,13 @@ def planted_run(store: RunStore, n_items: int) -> Run:
         writer.write_table("map.parquet", planted_map(n_items))
         writer.finish(RunState.DONE, fraction=1.0)
     return run
+
+
+def tiny_folder(folder: Path, n_items: int = 24, n_users: int = 40) -> Path:
+    """A data folder where every user walks round one cycle of items: a world for seconds of work."""
+    folder.mkdir(parents=True)
+    titles = "".join(f"i{item},Book {item}\n" for item in range(n_items))
+    (folder / "items.csv").write_text(f"item_id,title\n{titles}")
+    events = "".join(f"u{user},i{(user + t) % n_items},{t}\n" for user in range(n_users) for t in range(9))
+    (folder / "interactions.csv").write_text(f"user_id,item_id,timestamp\n{events}")
+    return folder

@@ -150,12 +150,12 @@ def item_map(
             )
         if outline is not None and outline[0] is view:
             figure.add_shape(**_outline(outline[1]), row=1, col=column)
-        for name, rows, kind, says, marker in (
+        for name, marked, kind, says, marker in (
             ("chosen", np.flatnonzero(matches), scatter, "%{customdata[1]}", _ring(int(matches.sum()))),
-            ("read by the sequence", reads, go.Scatter, "read by the sequence", _READ),
+            ("read by the sequence", np.array(reads, dtype=int), go.Scatter, "read by the sequence", _READ),
         ):
-            if len(rows):
-                places = {"name": name, "x": x[rows], "y": y[rows], "customdata": facts[rows]}
+            if len(marked):
+                places = {"name": name, "x": x[marked], "y": y[marked], "customdata": facts[marked]}
                 _marks(figure, kind, places, column, says, marker)
         if steps:
             _path(figure, x[steps], y[steps], titles[steps], column)

@@ -64,3 +64,73 @@ def test_an_unknown_benchmark_is_one_line_with_those_there_are(foster: Foster) -
     code, out, err = foster("bench", "speed", root=False)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert all(repr(name) in err for name in ("pages", "map"))
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
+    """What each benchmark with options of its own was asked with; none is run."""
+    found: dict[str, dict[str, Any]] = {}
+    for name in ("headline", "ablations", "cost"):
+
+        def measure(quick: bool, say: object, name: str = name, **options: Any) -> dict[str, Any]:
+            found[name] = {"quick": quick, **options}
+            return {"complete": False}
+
+        monkeypatch.setitem(sys.modules, f"foster.bench.{name}", SimpleNamespace(measure=measure, text=str))
+    return found
+
+
+def test_headline_is_asked_with_data_seeds_and_a_budget(
+    foster: Foster, asked: dict[str, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = "bench headline --data sample --data log --sequences 5 --length 7 --seeds 2x4 --minutes 1.5 --json"
+    code, out, _ = foster(*words.split())
+    assert code == 0
+    assert json.loads(out)["found"] == {"complete": False}
+    given = asked["headline"]
+    assert given["data"] == ["sample", str(tmp_path / "log")]
+    assert (given["distillations"], given["minutes"], given["root"]) == (2, 1.5, tmp_path / "runs")
+    spec = given["spec"]
+    assert (spec.sequences, spec.length, spec.students, spec.report_test) == (5, 7, 4, True)
+
+
+def test_ablations_and_cost_are_asked_with_theirs(foster: Foster, asked: dict[str, dict[str, Any]]) -> None:
+    assert foster("bench", "ablations", "--data", "sample", "--students", "2")[0] == 0
+    assert asked["ablations"]["data"] == "sample"
+    assert (asked["ablations"]["spec"].students, asked["ablations"]["spec"].report_test) == (2, False)
+    assert foster("bench", "ablations", "--quick", "--report-test")[0] == 0
+    assert (asked["ablations"]["quick"], asked["ablations"]["data"]) == (True, None)
+    assert foster("bench", "cost", "--device", "cpu", "--limit-mb", "100")[0] == 0
+    assert asked["cost"] == {"quick": False, "device": "cpu", "limit_mb": 100}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("headline --data sample --seeds 3", "give one like 3x5"),
+        ("headline --data sample --seeds 0x5", "give one like 3x5"),
+        ("headline --data sample --minutes 0", "give a number above 0"),
+        ("headline --data sample --minutes nan", "give a number above 0"),
+        ("headline --data sample --length 1", "length is 1; give a whole number from 2 to 500"),
+        ("ablations --data sample --students 0", "students is 0; give a whole number from 1 to 100"),
+        ("cost --limit-mb 0", "give a number above 0"),
+        ("cost --device tpu", "choose one of auto, cpu, cuda"),
+    ],
+)
+def test_bad_options_are_one_line_and_measure_nothing(
+    foster: Foster, asked: dict[str, dict[str, Any]], words: str, said: str
+) -> None:
+    code, out, err = foster("bench", *words.split())
+    assert (code, out, asked) == (2, "", {})
+    assert said in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", list(BENCHMARKS))
+def test_each_benchmark_explains_itself(foster: Foster, name: str) -> None:
+    code, out, _ = foster("bench", name, "--help", root=False)
+    assert code == 0
+    words = " ".join(out.split())
+    assert BENCHMARKS[name][1:60] in words
+    assert "%%" not in words

@@ -1,0 +1,286 @@
+"""What each part of the loop is good for: the same log, expert, start and student seeds, one thing changed at a time.
+
+A row is a set as it would be stored, at equal bytes, judged by fresh students on validation (and on test, if asked);
+regulariser and label entropy are of its labels, memory and seconds of making it (the loop's from its start on), in a
+process of its own.
+
+`damped` and `joint` change the direction of a step: −(natural gradient in P) of KL(P ‖ p_θ) − η KL(P ‖ p_ω), which is
+log p_θ − η log p_ω − (1 − η) log P. η = 1 is the loop's; damped has η = 0.5; η = 0 has no ω: the labels follow θ alone.
+
+Not measured, because foster has no code for them: labels learned by the exact second-order gradient, unrolled, or by
+the finite difference of DARTS (what a step of the first two costs says `foster bench cost`); inputs that are learned;
+the tied form.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from foster import pipeline
+from foster.bench import Say
+from foster.bench.apart import above, apart
+from foster.bench.planted import tiny_folder
+from foster.clock import Clock
+from foster.condensers import random_real, uniform_items, with_teacher_labels
+from foster.console import table
+from foster.cooccurrence import regulariser, semantic_similarity
+from foster.distiller import DistillConfig, Distiller, View, default_steps, duplicate
+from foster.errors import UserError
+from foster.evaluate import Part, model_scorer
+from foster.metrics import summary
+from foster.pipeline import World
+from foster.recommender import SequentialRecommender
+from foster.runs import Run, RunStore, RunWriter
+from foster.spec import RunSpec
+from foster.students import derived_seed, spread, train_student
+from foster.subset import draw_subset, whole_catalogue
+from foster.synthetic import SyntheticSequences, drawn_rows
+from foster.training import RealWindows, Trainer
+
+STORE = ".ablations"
+QUICK = RunSpec(sequences=3, length=4, steps=2, students=1, device="cpu")
+QUICK_ROWS = ("default", "no_reset", "start", "teacher_uniform")
+ITEMS = 1024  # of a large catalogue, for the value of the regulariser
+
+
+class NeverReset(Distiller):
+    """θ and ω set out together from one fresh student, and each goes on by itself for good."""
+
+    parted: tuple[Trainer, Trainer] | None = None
+
+    def _anchored(self) -> tuple[Trainer, Trainer]:
+        if self.parted is None:
+            omega = self._path(0.0)
+            self.parted = duplicate(omega), omega
+        return self.parted
+
+
+def damped_direction(log_theta: Tensor, log_omega: Tensor, log_labels: Tensor, damping: float) -> Tensor:
+    """log p_θ − η log p_ω − (1 − η) log P, from log-probabilities of one shape."""
+    return log_theta - damping * log_omega - (1 - damping) * log_labels
+
+
+class Damped(Distiller):
+    """The loop with η < 1."""
+
+    damping = 0.5
+
+    @torch.no_grad()
+    def _difference(
+        self, view: View, theta: SequentialRecommender, omega: SequentialRecommender
+    ) -> tuple[Tensor, float, float, float]:
+        _, at_theta, at_omega, entropy = super()._difference(view, theta, omega)
+        project = self._metric(view) @ (view.basis - view.basis.mean(0)).T
+        found = []
+        for rows in torch.arange(len(self.queries), device=self.device).split(16):
+            labels = view.log_labels(self.queries[rows])
+            change = damped_direction(view.scores(theta, rows), view.scores(omega, rows), labels, self.damping)
+            found.append(change @ project.T)
+        return torch.cat(found), at_theta, at_omega, entropy
+
+
+class Joint(Damped):
+    """The loop without ω."""
+
+    damping = 0.0
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """loop: what takes the steps; changes: of its configuration."""
+
+    about: str
+    loop: type[Distiller] = Distiller
+    changes: dict[str, Any] = field(default_factory=dict)
+
+
+ROWS = {
+    "default": Ablation("the loop as it is"),
+    "no_subset": Ablation("all items in every step", changes={"subset": 2**31}),
+    "no_reset": Ablation("models never go back to an anchor", NeverReset, {"paths": 1}),
+    "no_regulariser": Ablation("no regulariser", changes={"regularisation": 0.0}),
+    "no_momentum": Ablation("no momentum", changes={"momentum": 0.0}),
+    "damped": Ablation("damped, η = 0.5", Damped),
+    "joint": Ablation("no ω, the labels follow θ", Joint),
+    "start": Ablation("the loop's start", changes={"steps": 0}),
+    "teacher_random": Ablation("random real sequences, a teacher's labels"),
+    "teacher_uniform": Ablation("uniform items, a teacher's labels"),
+}
+
+
+def measure(
+    quick: bool,
+    say: Say,
+    *,
+    root: Path,
+    data: str | None,
+    spec: RunSpec,
+    minutes: float,
+    alone: Callable[..., dict[str, Any]] = apart,
+) -> dict[str, Any]:
+    """complete; rows: of those that are done, in the order of ROWS. What is done is kept in ROOT/.ablations and not
+    measured again. With `quick` a few rows of a tiny world, in this process, and nothing is kept.
+
+    minutes: no further row is begun after them. alone: calls a function in a process of its own.
+    """
+    if not quick:
+        if data is None:
+            raise UserError("there is nothing to measure; give --data, or --quick")
+        return _measured(
+            RunStore(root / STORE, bundled=None), replace(spec, data=data), tuple(ROWS), minutes, say, alone
+        )
+    if data is not None:
+        raise UserError("--quick measures a tiny world of its own; leave out --data, or --quick")
+    torch.set_num_threads(1)  # models this small only wait for each other
+    with tempfile.TemporaryDirectory() as folder:
+        tiny = replace(QUICK, data=str(tiny_folder(Path(folder) / "tiny")), report_test=spec.report_test)
+        store = RunStore(Path(folder) / "runs", bundled=None)
+        return _measured(store, tiny, QUICK_ROWS, minutes, say, lambda function, *arguments: function(*arguments))
+
+
+def _measured(
+    store: RunStore,
+    spec: RunSpec,
+    names: tuple[str, ...],
+    minutes: float,
+    say: Say,
+    alone: Callable[..., dict[str, Any]],
+) -> dict[str, Any]:
+    deadline = time.monotonic() + 60 * minutes
+    pipeline.load_dataset(spec.data)  # so that bad data is refused before the first minute
+    run = next((run for run in store.list() if run.spec == spec), None) or store.create(spec)
+    rows: dict[str, Any] = {}
+    for name in names:
+        file = run.path / "ablations" / f"{name}.json"
+        if not file.is_file() and time.monotonic() < deadline:
+            say(f"{name.replace('_', ' ')}: {ROWS[name].about}")
+            alone(one_row, str(store.root), run.id, name)
+        if file.is_file():
+            rows[name] = json.loads(file.read_text())
+    return {
+        "complete": len(rows) == len(names),
+        "data": spec.data,
+        "budget": {"sequences": spec.sequences, "length": spec.length},
+        "students": spec.students,
+        "store": str(store.root),
+        "rows": rows,
+    }
+
+
+def text(found: dict[str, Any]) -> str:
+    parts: tuple[Part, ...] = ("valid", "test")
+    shown = [part for part in parts if any(part in row for row in found["rows"].values())]
+    rows = []
+    for name, row in found["rows"].items():
+        if "same_as" in row:
+            rows.append(
+                (ROWS[name].about, *("" for _ in shown), "", "", "", f"the same as {row['same_as']}: {row['why']}")
+            )
+            continue
+        scores = (f"{row[part]['recall@10']['mean']:.4f} ± {row[part]['recall@10']['std']:.4f}" for part in shown)
+        others = (
+            f"{row['regulariser']:.3f}",
+            f"{row['entropy']:.2f}",
+            f"{row['seconds']:.1f}",
+            f"{row['peak_mb']:,.0f}",
+        )
+        rows.append((ROWS[name].about, *scores, *others))
+    head = ("", *(f"{part} Recall@10" for part in shown), "regulariser", "entropy, nats", "seconds", "peak MB")
+    made = table(head, rows, numbers=range(1, len(head)))
+    return made if found["complete"] else f"{made}\n\nnot complete: the same command again goes on from here"
+
+
+def one_row(root: str, run_id: str, name: str) -> dict[str, Any]:
+    """Makes the set of a row, judges it, and keeps what was found in the run's folder."""
+    store = RunStore(Path(root), bundled=None)
+    run = store.get(run_id)
+    with RunWriter(run.path) as writer:
+        found = _row(run, writer, store.cache, name)
+        writer.write_json(f"ablations/{name}.json", found)
+    return found
+
+
+def _row(run: Run, writer: RunWriter, cache: Path, name: str) -> dict[str, Any]:
+    spec = run.spec
+    world, expert = pipeline.prepare(spec, writer, cache, Clock(writer))
+    config = DistillConfig(regularisation=spec.regularisation)
+    if name == "no_subset" and world.n_items <= 2 * config.subset:
+        return {"same_as": "default", "why": f"{world.n_items:,} items are all in every step"}
+    teacher = expert.load(expert.best, world.device)
+    start = pipeline.starting_set(spec, writer, world, teacher)
+    made: list[SyntheticSequences] = []
+    began = time.perf_counter()
+    peak = above(lambda: made.append(_made(name, spec, writer, world, teacher, start, config)), world.device.type)
+    spent = time.perf_counter() - began
+    file = writer.path(f"ablations/{name}.safetensors")
+    made[0].detach().save(file, pipeline.SOFT_RECIPE, world.n_items)
+    stored = SyntheticSequences.load(file)[0].to(world.device)
+    labels = _of_labels(stored, world)
+    return {**_judged(stored, spec, writer, world), **labels, "seconds": round(spent, 2), "peak_mb": peak}
+
+
+def _made(
+    name: str,
+    spec: RunSpec,
+    writer: RunWriter,
+    world: World,
+    teacher: SequentialRecommender,
+    start: SyntheticSequences,
+    config: DistillConfig,
+) -> SyntheticSequences:
+    if name.startswith("teacher_"):
+        draw = Generator().manual_seed(derived_seed(spec.seed, name))
+        if name == "teacher_random":
+            items = random_real(world.split.train, spec.sequences, spec.length, draw)
+        else:
+            items = uniform_items(world.n_items, spec.sequences, spec.length, draw)
+        orders, projection = start.orders, start.projection
+        return with_teacher_labels(items.to(world.device), orders, [teacher], world.features, projection, draw)
+    positions, events = spec.sequences * spec.length, len(world.split.train.items)
+    steps = default_steps(world.n_items, positions, events) if spec.steps is None else spec.steps
+    config = replace(config, **{"steps": steps, **ROWS[name].changes})
+    windows = RealWindows(world.split.train, spec.length, world.device)
+    shape, seed = pipeline.student_shape(spec), derived_seed(spec.seed, "distil")
+    loop = ROWS[name].loop(start, world.features, windows, shape, pipeline.SOFT_RECIPE, config, seed, writer.checkpoint)
+    for _ in loop.run():
+        pass
+    return loop.synthetic
+
+
+def _of_labels(made: SyntheticSequences, world: World) -> dict[str, float]:
+    """Of the sequences read in their own order: entropy over all items, in nats, and the regulariser, in a large
+    catalogue over items that are the same for every row."""
+    basis, few = made.basis(world.features), Generator().manual_seed(0)
+    whole = world.n_items <= 2 * ITEMS
+    none = torch.empty(0, dtype=torch.int64, device=world.device)
+    subset = whole_catalogue(world.n_items, world.device) if whole else draw_subset(world.n_items, none, ITEMS, few)
+    with torch.no_grad():
+        logs = [(row @ basis.T).log_softmax(-1) for row in made.own]
+        entropy = fmean(float(-(row.exp() * row).sum(-1).mean()) for row in logs)
+        labels = torch.stack([row[:, subset.items].softmax(-1) for row in logs])
+        value = regulariser(labels, semantic_similarity(world.features[subset.items]))
+    return {"entropy": round(entropy, 4), "regulariser": round(float(value), 4)}
+
+
+def _judged(made: SyntheticSequences, spec: RunSpec, writer: RunWriter, world: World) -> dict[str, Any]:
+    """Metrics of S students, whose seeds are the same for every row."""
+    recipe = pipeline.SOFT_RECIPE
+    draw = drawn_rows(made, made.basis(world.features), recipe)
+    parts: tuple[Part, ...] = ("valid", "test") if spec.report_test else ("valid",)
+    found: dict[Part, list[dict[str, float]]] = {part: [] for part in parts}
+    for k in range(spec.students):
+        seed = derived_seed(spec.seed, "ablation", k)
+        student = train_student(draw, world.features, pipeline.student_shape(spec), recipe, seed, writer.checkpoint)
+        for part in parts:
+            found[part].append(summary(world.protocol.ranks(model_scorer(student, world.features), part)))
+    return {part: spread(students) for part, students in found.items()}

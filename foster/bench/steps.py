@@ -1,0 +1,145 @@
+"""Three ways to take one step on the synthetic labels, side by side: what `foster.bench.cost` measures.
+
+Notation as in `foster.distiller`: q the label queries, P = softmax(q·Bᵀ) on the step's items U, L_S(ω; q) =
+KL(P ‖ p_ω), L_D the loss on real windows, α a rate of plain gradient descent.
+
+    first order   the loop's own step (`foster.distiller`), without regulariser
+    exact         −∇_q ⟨∇_ω L_S(ω; q), v⟩ with v = ∇L_D(ω) held fixed: one mixed second derivative, a double backward
+    unrolled      ∇_q L_D(ω_W), ω_{w+1} = ω_w − α ∇L_S(ω_w; q): bi-level, the graph of all W updates is kept
+
+All see the same readings, real windows of one world, as many items U, and text features that are frozen. The exact
+and the unrolled form need attention with a second derivative, which the fused kernels do not have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.func import functional_call
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from foster.distiller import DistillConfig, Distiller, View, divergence
+from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender
+from foster.subset import draw_subset, read_with, whole_catalogue
+from foster.synthetic import SyntheticSequences, reading_orders
+from foster.training import Batch, RealWindows, Recipe
+
+RATE = 0.05
+Weights = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Size:
+    """items: V; subset: |U|; sequences × length labels of rank `rank`, all of them one batch; real: windows a batch.
+
+    Histories hold half as many different items as U at most, so U is of its size for every V.
+    """
+
+    items: int = 20_000
+    subset: int = 1024
+    sequences: int = 20
+    length: int = 20
+    rank: int = 32
+    real: int = 64
+    text_width: int = 384
+    width: int = 128
+    users: int = 2_000
+
+
+def planted_set(size: Size, device: torch.device) -> SyntheticSequences:
+    draw = Generator().manual_seed(1)
+    items = torch.randint(size.items, (size.sequences, size.length, 1), generator=draw)
+    queries = 0.5 * torch.randn(size.sequences, size.length, size.rank, generator=draw)
+    projection = torch.randn(size.rank, size.text_width, generator=draw) / size.text_width**0.5
+    orders = reading_orders(1, size.length, draw)
+    return SyntheticSequences(items, torch.zeros(items.shape), queries, orders, projection).to(device)
+
+
+def planted_windows(size: Size, device: torch.device) -> RealWindows:
+    """Random histories of length + 1 events: what they say does not change what a step costs."""
+    import numpy as np
+
+    from foster.interactions import Interactions
+
+    draw = np.random.default_rng(2)
+    events = size.length + 1
+    popular = draw.integers(0, size.items, max(1, size.subset // 2))
+    items = draw.choice(popular, size.users * events)
+    log = Interactions(items, events * np.arange(size.users + 1), tuple(map(str, range(size.users))))
+    return RealWindows(log, size.length, device)
+
+
+def first_order(size: Size, features: Tensor, regularisation: float = 0.0) -> Callable[[], object]:
+    """The loop's own step at its default K, over one path of anchors that is long enough not to be made anew."""
+    config = DistillConfig(
+        steps=10_000, paths=1, subset=size.subset, real_batch=size.real, regularisation=regularisation
+    )
+    recipe = Recipe(steps=1_000_000, learning_rate=2e-2, matrix_rate=0.05, dropout=0.0, batch_size=size.sequences)
+    start, windows = planted_set(size, features.device), planted_windows(size, features.device)
+    running = Distiller(start, features, windows, shape(size), recipe, config, seed=0).run()
+    return lambda: next(running)
+
+
+def shape(size: Size) -> RecommenderConfig:
+    return RecommenderConfig(width=size.width, layers=1, max_length=size.length, dropout=0.0, temperature=0.1)
+
+
+class Losses(nn.Module):
+    """L_S and L_D of one view as functions of weights that may be results of a computation."""
+
+    def __init__(self, model: SequentialRecommender, view: View, real: Batch) -> None:
+        super().__init__()
+        self.model, self.view, self.real = model, view, real
+
+    def forward(self, queries: Tensor | None) -> Tensor:
+        """L_S at label queries [A·M, L, r]; None: L_D."""
+        if queries is None:
+            return self.view.real_loss(self.model, self.real)
+        rows = torch.arange(len(queries), device=queries.device)
+        return divergence(self.view.log_labels(queries), self.view.scores(self.model, rows))
+
+    def at(self, weights: Weights, queries: Tensor | None) -> Tensor:
+        return functional_call(self, weights, (queries,))
+
+    def weights(self) -> Weights:
+        return {f"model.{name}": w.detach().clone().requires_grad_() for name, w in self.model.named_parameters()}
+
+
+def planted_losses(size: Size, features: Tensor) -> tuple[Losses, Tensor]:
+    """The losses of one view of the planted world at a fresh model, and the label queries."""
+    device, draw = features.device, Generator().manual_seed(3)
+    start, real = planted_set(size, device), planted_windows(size, device).draw(size.real, draw)
+    basis = start.basis(features)
+    items, shares = start.readings(basis)
+    if size.items <= 2 * size.subset:
+        view = View(whole_catalogue(size.items, device), features, items, shares, basis)
+    else:
+        needed = torch.cat([real.items.flatten(), real.targets[real.targets >= 0]])
+        subset = draw_subset(size.items, needed, size.subset, draw)
+        ids, rows = read_with(subset, items)
+        view = View(subset, features[ids], rows, shares, basis[subset.items])
+    model = build_recommender(size.text_width, shape(size), draw).to(device)
+    return Losses(model, view, real), start.queries
+
+
+def exact(losses: Losses, queries: Tensor) -> Tensor:
+    """−∇_q ⟨∇_ω L_S(ω; q), ∇L_D(ω)⟩, the shape of q."""
+    with sdpa_kernel(SDPBackend.MATH):
+        weights, q = losses.weights(), queries.detach().requires_grad_()
+        towards = torch.autograd.grad(losses.at(weights, None), list(weights.values()))
+        slopes = torch.autograd.grad(losses.at(weights, q), list(weights.values()), create_graph=True)
+        product = sum(((slope * v).sum() for slope, v in zip(slopes, towards, strict=True)), torch.zeros(()).to(q))
+        return -torch.autograd.grad(product, q)[0]
+
+
+def unrolled(losses: Losses, queries: Tensor, updates: int, rate: float = RATE) -> Tensor:
+    """∇_q of L_D after W = `updates` steps of gradient descent on L_S, the shape of q."""
+    with sdpa_kernel(SDPBackend.MATH):
+        weights, q = losses.weights(), queries.detach().requires_grad_()
+        for _ in range(updates):
+            slopes = torch.autograd.grad(losses.at(weights, q), list(weights.values()), create_graph=True)
+            weights = {name: w - rate * slope for (name, w), slope in zip(weights.items(), slopes, strict=True)}
+        return torch.autograd.grad(losses.at(weights, None), q)[0]

@@ -1,0 +1,154 @@
+"""The benchmark of ablations: each row changes what it says and nothing else, and is measured once."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from cycle_world import cycle_folder, cycle_log, random_features
+from torch import Generator
+
+import foster.pipeline
+from foster.bench import ablations
+from foster.bench.ablations import ROWS, Damped, Joint, NeverReset, damped_direction
+from foster.distiller import DistillConfig, Distiller
+from foster.errors import UserError
+from foster.formats import load_dataset
+from foster.recommender import RecommenderConfig
+from foster.run_files import to_json
+from foster.spec import RunSpec
+from foster.synthetic import SyntheticSequences, reading_orders
+from foster.training import RealWindows, Recipe
+from foster.trajectory import ExpertConfig
+
+CPU = torch.device("cpu")
+SPEC = RunSpec(sequences=3, length=4, steps=3, students=2, device="cpu", report_test=True)
+
+
+def loop(kind: type[Distiller], **changes: Any) -> Distiller:
+    draw = Generator().manual_seed(2)
+    items = torch.stack([torch.randperm(24, generator=draw)[:5] for _ in range(3)]).unsqueeze(-1)
+    queries, projection = torch.randn(6, 5, 6, generator=draw), torch.randn(6, 16, generator=draw)
+    start = SyntheticSequences(items, torch.zeros(items.shape), queries, reading_orders(2, 5, draw), projection)
+    windows = RealWindows(cycle_log().leave_one_out().train, 6, CPU)
+    student = RecommenderConfig(width=8, layers=1, max_length=6, dropout=0.0)
+    config = DistillConfig(**{"steps": 4, "paths": 1, "student_steps": 3, "real_batch": 6, **changes})
+    return kind(start, random_features(), windows, student, Recipe(steps=40, batch_size=4), config, seed=5)
+
+
+@pytest.mark.parametrize("damping", [0.0, 0.5, 1.0])
+def test_the_damped_direction_is_the_natural_gradient_of_the_damped_penalty(damping: float) -> None:
+    draw = Generator().manual_seed(0)
+    z = torch.randn(7, generator=draw, dtype=torch.float64).requires_grad_()
+    theta, omega = (torch.randn(7, generator=draw, dtype=torch.float64).log_softmax(-1) for _ in range(2))
+    log_p = z.log_softmax(-1)
+    penalty = (log_p.exp() * (log_p - theta)).sum() - damping * (log_p.exp() * (log_p - omega)).sum()
+    (gradient,) = torch.autograd.grad(penalty, z)
+    p = log_p.detach().exp()
+    fisher = torch.diag(p) - torch.outer(p, p)
+    direction = damped_direction(theta, omega, log_p.detach(), damping)
+    torch.testing.assert_close(fisher @ direction, -gradient)
+    assert float(direction.norm()) > 0.1
+
+
+def test_without_damping_the_damped_loop_is_the_loop() -> None:
+    class Undamped(Damped):
+        damping = 1.0
+
+    plain, same, other = (loop(kind) for kind in (Distiller, Undamped, Joint))
+    for each in (plain, same, other):
+        list(each.run())
+    torch.testing.assert_close(same.queries, plain.queries)
+    assert not torch.allclose(other.queries, plain.queries, atol=1e-2)
+
+
+def test_never_reset_models_go_on_and_apart() -> None:
+    reset, never = loop(Distiller), loop(NeverReset)
+    assert isinstance(never, NeverReset)
+    first = next(never.run())
+    assert never.parted is not None
+    theta, omega = never.parted
+    last = list(never.run())[-1]
+    assert never.parted[0] is theta
+    assert (theta.steps, omega.steps) == (12, 12)
+    assert last.distance > 1.5 * first.distance
+    assert last.distance > list(reset.run())[-1].distance
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = cycle_folder(tmp_path_factory.mktemp("data") / "cycle")
+
+    def with_embeddings(source: str) -> Any:
+        return dataclasses.replace(load_dataset(source), embeddings=folder / "embeddings.safetensors")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(foster.pipeline, "load_dataset", with_embeddings)
+        patch.setattr(foster.pipeline, "SOFT_RECIPE", Recipe(steps=4))
+        patch.setattr(foster.pipeline, "ExpertConfig", partial(ExpertConfig, patience=1, check_every=8, batch_size=16))
+        yield str(folder)
+    torch.use_deterministic_algorithms(False)
+
+
+def call(root: Path, data: str | None, quick: bool = False, minutes: float = 60, **changes: Any) -> dict[str, Any]:
+    def here(function: Any, *arguments: Any) -> Any:
+        return function(*arguments)
+
+    asked = {"root": root, "data": data, "spec": SPEC, "minutes": minutes, "alone": here, **changes}
+    return ablations.measure(quick, lambda line: None, **asked)
+
+
+def test_every_row_is_measured_once_and_a_call_that_was_cut_goes_on(data: str, tmp_path: Path) -> None:
+    class Killed(BaseException):
+        pass
+
+    left = [3]
+
+    def few(function: Any, *arguments: Any) -> Any:
+        left[0] -= 1
+        if left[0] < 0:
+            raise Killed
+        return function(*arguments)
+
+    with pytest.raises(Killed):
+        call(tmp_path, data, alone=few)
+    begun = call(tmp_path, data, minutes=0)
+    assert begun["complete"] is False
+    assert list(begun["rows"]) == list(ROWS)[:3]
+    assert "goes on from here" in ablations.text(begun)
+
+    found = call(tmp_path, data)
+    assert found["complete"] is True
+    assert list(found["rows"]) == list(ROWS)
+    assert {name: found["rows"][name] for name in begun["rows"]} == begun["rows"]
+    assert found["rows"]["no_subset"] == {"same_as": "default", "why": "24 items are all in every step"}
+    for name, row in found["rows"].items():
+        if name != "no_subset":
+            assert set(row) == {"valid", "test", "entropy", "regulariser", "seconds", "peak_mb"}
+            assert row["test"]["recall@10"]["n"] == 2
+            assert 0 < row["entropy"] < 3.2, name  # at most that of 24 equal items
+            assert row["regulariser"] > 0
+    learned = {name: found["rows"][name]["entropy"] for name in ("default", "no_reset", "damped", "joint", "start")}
+    assert len(set(learned.values())) == len(learned), learned
+    folder = next((tmp_path / ablations.STORE).glob("*/ablations"))
+    sets = {name: SyntheticSequences.load(folder / f"{name}.safetensors")[0] for name in ("start", "default")}
+    kept, _ = SyntheticSequences.load(folder.parent / "checkpoints/start.safetensors")
+    assert torch.equal(sets["start"].queries, kept.queries)
+    assert not torch.equal(sets["default"].queries, kept.queries)
+    assert torch.equal(sets["default"].items, kept.items)
+    json.loads(to_json(found))
+    text = ablations.text(found)
+    assert "models never go back to an anchor" in text
+    assert "the same as default: 24 items" in text
+
+
+@pytest.mark.parametrize(("quick", "given", "said"), [(False, None, "--data"), (True, "sample", "leave out")])
+def test_data_that_is_missing_or_in_vain_is_said(tmp_path: Path, quick: bool, given: str | None, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        call(tmp_path, given, quick=quick)

@@ -1,0 +1,107 @@
+"""The benchmark of cost: its steps against finite differences, its memory against what is planted, its schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from foster.bench import cost
+from foster.bench.apart import above
+from foster.bench.cost import QUICK, WARM, FileFeatures, random_features, unrolled_rows
+from foster.bench.steps import Losses, exact, first_order, planted_losses, unrolled
+from foster.run_files import to_json
+
+
+@pytest.fixture
+def double() -> Iterator[None]:
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def descended(losses: Losses, q: Tensor, updates: int, rate: float) -> float:
+    """L_D after plain gradient descent on L_S, without a graph."""
+    weights = losses.weights()
+    for _ in range(updates):
+        slopes = torch.autograd.grad(losses.at(weights, q), list(weights.values()))
+        weights = {
+            n: (w - rate * s).detach().requires_grad_() for (n, w), s in zip(weights.items(), slopes, strict=True)
+        }
+    return float(losses.at(weights, None).detach())
+
+
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize("updates", [1, 3])
+def test_the_unrolled_gradient_equals_finite_differences(updates: int) -> None:
+    losses, q = planted_losses(WARM, random_features(WARM, "cpu"))
+    gradient = unrolled(losses, q, updates, rate=0.5)
+    assert float(gradient.norm()) > 0
+    for way in (gradient / gradient.norm(), torch.randn(q.shape, generator=torch.Generator().manual_seed(0))):
+        step = 1e-4
+        up, down = (descended(losses, q + sign * step * way, updates, 0.5) for sign in (1, -1))
+        assert float((gradient * way).sum()) == pytest.approx((up - down) / (2 * step), rel=1e-4, abs=1e-9)
+
+
+@pytest.mark.usefixtures("double")
+def test_the_exact_step_is_the_unrolled_one_for_a_rate_that_vanishes() -> None:
+    losses, q = planted_losses(WARM, random_features(WARM, "cpu"))
+    rate = 1e-5
+    torch.testing.assert_close(exact(losses, q), unrolled(losses, q, 1, rate) / rate, rtol=1e-3, atol=1e-9)
+
+
+def test_all_forms_see_a_subset_of_the_size_that_is_told() -> None:
+    losses, queries = planted_losses(QUICK, random_features(QUICK, "cpu"))
+    assert len(losses.view.subset.items) == QUICK.subset
+    assert queries.shape == (QUICK.sequences, QUICK.length, QUICK.rank)
+
+
+def test_features_in_a_file_give_the_same_steps_as_in_memory(tmp_path: Path) -> None:
+    kept = FileFeatures.planted(tmp_path / "features", QUICK, "cpu")
+    everything = kept[torch.arange(QUICK.items)]
+    assert everything.shape == (len(kept), QUICK.text_width)
+    ids = torch.tensor([7, 0, 399, 7])
+    assert torch.equal(kept[ids], everything[ids])
+    matrix = torch.randn(QUICK.text_width, 3)
+    torch.testing.assert_close(kept @ matrix, everything @ matrix)
+    in_file, in_memory = (first_order(QUICK, each, regularisation=0.1) for each in (kept, everything))  # type: ignore[arg-type]
+    assert in_file() == in_memory()
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux forgets an earlier peak")
+def test_memory_is_counted_above_what_was_held_even_after_a_higher_peak() -> None:
+    held = np.ones(30 * 2**17)
+    del held
+    assert above(lambda: np.ones(20 * 2**17).sum()) == pytest.approx(20, abs=5)
+    assert above(lambda: None) < 5
+
+
+def test_beyond_the_limit_a_line_through_what_was_measured_is_told_as_such() -> None:
+    asked: list[int] = []
+
+    def planted(updates: int) -> dict[str, float]:
+        asked.append(updates)
+        return {"peak_mb": 10.0 + 5 * updates, "step_s": 0.5 * updates}
+
+    rows = unrolled_rows((1, 2, 4, 8, 40), 32.0, planted)
+    assert asked == [1, 2, 4]
+    assert [row["extrapolated"] for row in rows] == [False, False, False, True, True]
+    assert rows[-1]["peak_mb"] == pytest.approx(210)
+    assert rows[-1]["step_s"] == pytest.approx(20)
+
+
+def test_the_benchmark_measures_every_form_and_catalogue() -> None:
+    found = json.loads(to_json(cost.measure(True, lambda line: None)))
+    names = [(each["form"], each["updates"]) for each in found["forms"]]
+    assert names == [("first order", None), ("exact", None), *(("unrolled", w) for w in (1, 2, 4))]
+    assert [(each["items"], each["whole"]) for each in found["catalogue"]] == [(100, True), (1_000, False)]
+    for each in (*found["forms"], *found["catalogue"]):
+        assert each["step_s"] > 0
+        assert each["peak_mb"] >= 0
+    assert "unrolled, 4 updates" in cost.text(found)
+    assert "1,000" in cost.text(found)
