@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from cycle_world import cycle_folder
+from cycle_world import cycle_folder, cycle_log
 from safetensors.numpy import save_file
 
 import foster.pipeline
@@ -21,10 +21,11 @@ from foster.bench import headline
 from foster.console import plain
 from foster.distiller import DistillConfig
 from foster.errors import UserError
+from foster.evaluate import Protocol, popular_scorer
 from foster.formats import load_dataset
 from foster.metrics import summary
 from foster.pipeline import execute
-from foster.results import kept_ranks
+from foster.results import Results, kept_ranks
 from foster.run_files import to_json
 from foster.runs import RunState, RunStore, RunWriter
 from foster.spec import RunSpec
@@ -110,6 +111,19 @@ def test_ranks_of_every_user_give_the_metrics_of_the_report(uncut: dict[str, Any
             for name, found in ranks.items():
                 means = np.mean([summary(each)["mrr"] for each in found.astype(np.int64)])
                 assert means == pytest.approx(report[part][name]["mrr"]["mean"])
+
+
+def test_a_row_without_its_ranks_is_measured_again(tmp_path: Path) -> None:
+    """As of a run begun before ranks were kept."""
+    protocol = Protocol(cycle_log().leave_one_out(), 24)
+    run = RunStore(tmp_path / "runs", bundled=None).create(SPEC)
+    with RunWriter(run.path) as writer:
+        Results(writer).add("popular", 0, protocol, popular_scorer(protocol.split, 24), False)
+        assert Results(writer).has("popular", 0)
+        assert set(kept_ranks(run.path, "valid")) == {"popular"}
+        assert kept_ranks(run.path, "test") == {}
+        (run.path / "checkpoints/ranks/popular-0.safetensors").unlink()
+        assert not Results(writer).has("popular", 0)
 
 
 @pytest.mark.parametrize(("kind", "at"), [("expert", 1), ("distil", 3), ("student", 3), ("student", 9)])

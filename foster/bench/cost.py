@@ -31,6 +31,7 @@ from foster.bench import Say
 from foster.bench.apart import above, apart
 from foster.bench.steps import Size, exact, first_order, planted_losses, unrolled
 from foster.console import table
+from foster.words import plural
 
 UPDATES = (1, 2, 4, 8, 16, 40)
 CATALOGUES = (1_000, 10_000, 100_000, 1_000_000)
@@ -81,7 +82,7 @@ def text(found: dict[str, Any]) -> str:
     head = f"{labels}, {items}, {found['device']}"
     rows = [
         (
-            each["form"] if each["updates"] is None else f"unrolled, {each['updates']} updates",
+            each["form"] if each["updates"] is None else f"unrolled, {plural(each['updates'], 'update')}",
             f"{each['peak_mb']:,.0f}",
             f"{1000 * each['step_s']:,.0f}",
             f"extrapolated, above {found['limit_mb']:,.0f} MB" if each["extrapolated"] else "",
