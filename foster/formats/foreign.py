@@ -30,11 +30,11 @@ MAX_UNPACKED = 1 << 30  # bytes of a Parquet file, unpacked
 ELSEWHERE = "a folder on the server has no such limit: foster app --data FOLDER"
 
 # The names that columns go by, in small letters and digits only, the usual ones first.
-USERS = ("userid", "user", "uid", "reviewerid", "customerid", "customer", "memberid", "accountid", "visitorid",
+USERS = ("userid", "user", "uid", "reviewerid", "customerid", "customer", "memberid", "accountid", "visitorid", "who",
          "sessionid", "session", "reader", "readerid", "listener")  # fmt: skip
 ITEMS = ("itemid", "item", "iid", "productid", "product", "asin", "parentasin", "movieid", "movie", "filmid", "film",
          "bookid", "isbn", "book", "businessid", "business", "trackid", "track", "artistid", "artist", "songid", "song",
-         "gameid", "game", "articleid", "article", "stockcode", "sku", "id")  # fmt: skip
+         "gameid", "game", "articleid", "article", "stockcode", "sku", "what", "id")  # fmt: skip
 TIMES = ("timestamp", "time", "datetime", "date", "unixreviewtime", "unixtime", "ts", "createdat", "eventtime",
          "invoicedate", "orderdate", "ratedat", "when", "day")  # fmt: skip
 TITLES = ("title", "name", "itemtitle", "itemname", "producttitle", "productname", "movietitle", "booktitle",

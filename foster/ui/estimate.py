@@ -20,10 +20,10 @@ def estimate(selection: Selection, source: Source, spec: RunSpec) -> bool:
         note("This data set cannot be read", str(error), "bad")
         return False
     show(_dots(spec.sequences, spec.length))
-    most = at_most(spec)
+    most = at_most(spec, data.log_bytes)
     said = f"{words.count(spec.sequences * spec.length)} positions, stored in at most {words.size(most)}."
     said += f" The training log itself takes {words.size(data.log_bytes)}"
-    said += ", so the soft form may end up larger than the log." if most > data.log_bytes else "."
+    said += ", which is less: choose a smaller budget, or the set saves nothing." if most > data.log_bytes else "."
     show(tag("p", said, class_="hint"))
     sizes = (
         f"{words.plural(data.users, 'user')}, {words.plural(data.items, 'item')}, {words.plural(data.events, 'event')}."

@@ -94,12 +94,11 @@ def budget(sequences: int, broken: str) -> Shown:
         ("Distilled", words.share(here.distilled.mean() / here.everything), f"of everything; {mean(here.distilled)}"),
         ("Random", words.share(whole.random.mean() / whole.everything), f"of everything; {mean(whole.random)}"),
     )
-    say = (
-        f"{words.plural(sequences, 'sequence')} of 8 books teach {words.share(share)} of what the log teaches; as many "
-        f"rows of real readers teach less than the most popular books know."
-        if whole.random.mean() < whole.popular
-        else f"{words.plural(sequences, 'sequence')} of 8 books teach {words.share(share)} of what the log teaches."
-    )
+    row = words.plural(sequences, "sequence")
+    say = f"A student of {row} of 8 books knows {words.share(share)} of what the log teaches"
+    if whole.random.mean() < whole.popular:
+        say += "; one of as many real readers does worse than recommending the most popular books to everyone"
+    say += "."
     if worse is not None:
         say = (
             f"The same sequences as plain lists of books: {words.score(worse.distilled.mean())} instead of "

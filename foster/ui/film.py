@@ -127,7 +127,9 @@ def _brick(number: int) -> str:
 def _caption(scene: Scene, last: bool, result: str) -> str:
     if last:
         return result
-    recall = f" · a fresh student's Recall@10 {words.score(scene.recall)}" if scene.recall is not None else ""
+    recall = (
+        f" · a fresh student's Recall@10 {words.score(scene.recall)} on validation" if scene.recall is not None else ""
+    )
     return f"Distillation step {words.count(scene.step)}{recall}"
 
 

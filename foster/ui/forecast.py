@@ -15,6 +15,7 @@ from foster.spec import RunSpec
 from foster.ui import words
 
 BYTES_A_POSITION = 2 * 128  # the most a position may store, inputs and targets together
+LEAST_BYTES, LEAST_A_POSITION = 3_000, 8  # header and label basis; an item and one reading's label of the lowest rank
 TEXTS_A_SECOND = 60  # MiniLM on one CPU core; only used where no run tells
 SAME, LIKE, UNLIKE = 1.3, 2.0, 4.0  # how far off a guess may be, either way
 BASE_ITEMS = 2_000  # below so many items a step's time hardly depends on them
@@ -68,9 +69,11 @@ class Span:
         return f"About {roughly(self.low, self.high)} on {device}: a guess by size, from {run}."
 
 
-def at_most(spec: RunSpec) -> int:
-    """Upper bound of the bytes that the soft form stores."""
-    return BYTES_A_POSITION * spec.sequences * spec.length
+def at_most(spec: RunSpec, log_bytes: int) -> int:
+    """Upper bound of the bytes that the soft form stores: its form is chosen not to exceed the log, down to the least
+    that a position takes (`foster.synthetic.affordable_form`)."""
+    positions = spec.sequences * spec.length
+    return min(BYTES_A_POSITION * positions, max(log_bytes, LEAST_BYTES + LEAST_A_POSITION * positions))
 
 
 def forecast(spec: RunSpec, data: LogSize, earlier: Iterable[Earlier]) -> Span | None:

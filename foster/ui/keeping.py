@@ -136,7 +136,8 @@ def _worth(run: Run) -> Markup:
     split, rows = split_of(report or {})
     summary = (rows.get("soft") or {}).get(METRIC)
     if not summary:
-        return tag("p", "no result yet", class_="hint")
+        status = run.status()
+        return tag("p", "no result" if status.is_terminal else "no result yet", class_="hint")
     share = of_full(rows, "soft")
     beside = f", {words.share(share)} of everything" if share is not None else ""
     lines = (

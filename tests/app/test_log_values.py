@@ -137,7 +137,12 @@ def test_nothing_is_foretold_for_a_device_no_run_was_on() -> None:
     assert forecast(RunSpec(device="cuda"), DATA, [earlier(device="cuda:0")]) is not None
     assert forecast(RunSpec(), DATA, []) is None
     assert Earlier.of(RunSpec(), {"seconds": {"data": 1}}, None) is None
-    assert at_most(RunSpec(sequences=5, length=10)) == 12_800
+
+
+def test_the_foretold_size_is_that_of_the_log_unless_either_is_small() -> None:
+    assert at_most(RunSpec(sequences=5, length=10), 90_000) == 12_800
+    assert at_most(RunSpec(sequences=20, length=20), 90_000) == 90_000
+    assert 1_000 < at_most(RunSpec(sequences=20, length=20), 1_000) < 102_400
 
 
 # --- sources

@@ -69,7 +69,7 @@ def test_runs_are_listed_with_state_name_result_and_size(store: RunStore, visit:
     (store.cache / "trajectories").mkdir(parents=True)
     (store.cache / "trajectories" / "x").write_bytes(b"x" * 4_200)
     text = shown(visit())
-    for said in ("My first", "shown in class", "Finished", "Failed", "0.131 ± 0.004, n = 3", "no result yet", "4.2 kB"):
+    for said in ("My first", "shown in class", "Finished", "Failed", "0.131 ± 0.004, n = 3", "no result", "4.2 kB"):
         assert said in text, said
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     assert f"{size / 1000:.0f} kB" in text
