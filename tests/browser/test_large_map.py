@@ -38,7 +38,7 @@ def test_a_large_map_is_drawn_and_every_item_can_be_found(tmp_path: Path, chromi
             search.fill(rare)
             search.press("Enter")
             tab.page.get_by_text("1 item with").wait_for()
-            tab.page.wait_for_function(f"({TRACES})().some(([, name]) => name === 'found')")
+            tab.page.wait_for_function(f"({TRACES})().some(([, name]) => name === 'chosen')")
             tab.close()
 
 
