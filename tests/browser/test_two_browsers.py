@@ -39,8 +39,9 @@ def other(chromium: Browser) -> Iterator[Visitor]:
 
 def step(visitor: Visitor) -> int:
     """The step that the page says the run is at."""
-    (found,) = re.findall(r"Step\s+([\d,]+)\s+of 100,000", visitor.text())
-    return int(found.replace(",", ""))
+    found = re.search(r"Step\s+([\d,]+)\s+of 100,000", visitor.text())
+    assert found is not None, visitor.text()
+    return int(found[1].replace(",", ""))
 
 
 def goes_on(visitor: Visitor) -> None:
