@@ -31,6 +31,7 @@ from torch import Generator, Tensor
 
 from foster.cooccurrence import regulariser, semantic_similarity
 from foster.errors import UserError
+from foster.parallel import side_by_side
 from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender
 from foster.subset import ItemSubset, draw_subset, read_with, whole_catalogue
 from foster.synthetic import SyntheticSequences
@@ -159,7 +160,8 @@ class Distiller:
     def run(self) -> Iterator[DistillStep]:
         """Take the remaining steps, yielding after each."""
         if not self.paths and self.step < self.config.steps:
-            self.paths = [self._path(share / self.config.paths) for share in range(self.config.paths)]
+            shares = [share / self.config.paths for share in range(self.config.paths)]
+            self.paths = list(side_by_side([self._path(share) for share in shares], self.device))
         while self.step < self.config.steps:
             yield self._step()
 
@@ -167,10 +169,10 @@ class Distiller:
         c = self.config
         theta, omega = self._anchored()
         real = [self.windows.draw(c.real_batch, self.draw) for _ in range(c.student_steps)]
-        view = self._view(real)
+        view = self._view(real, self.draw)
         real_loss = 0.0
         for batch in real:
-            rows = self._rows()
+            rows = self._rows(self.draw)
             self._descend(omega, view, rows)
             real_loss = self._descend(theta, view, rows, batch)
 
@@ -199,26 +201,30 @@ class Distiller:
         """θ and ω of the next step, both at one point on a student's path, which goes on with ω."""
         chosen = int(torch.randint(self.config.paths, (), generator=self.draw))
         if self.paths[chosen].steps + self.config.student_steps > self.recipe.steps:
-            self.paths[chosen] = self._path(0.0)
+            self.paths[chosen] = self._path(0.0)()
         return duplicate(self.paths[chosen]), self.paths[chosen]
 
-    def _path(self, share: float) -> Trainer:
-        """A fresh student that has learned from S for a share of its recipe."""
-        model = build_recommender(self.features.shape[1], self.student, self.draw).to(self.device)
-        seed = int(torch.randint(2**62, (), generator=self.draw))
-        trainer = Trainer(model, self.features, self.recipe, Generator(self.device).manual_seed(seed))
-        view = self._view([])
-        while trainer.steps < int(share * self.recipe.steps):
-            if trainer.steps % self.config.student_steps == 0:
-                view = self._view([])
-            self._descend(trainer, view, self._rows())
-        return trainer
+    def _path(self, share: float) -> Callable[[], Trainer]:
+        """Makes a fresh student that has learned from S for a share of its recipe; its draws are its own."""
+        draw = Generator().manual_seed(int(torch.randint(2**62, (), generator=self.draw)))
 
-    def _rows(self) -> Tensor:
+        def learned() -> Trainer:
+            model = build_recommender(self.features.shape[1], self.student, draw).to(self.device)
+            seed = int(torch.randint(2**62, (), generator=draw))
+            trainer = Trainer(model, self.features, self.recipe, Generator(self.device).manual_seed(seed))
+            while trainer.steps < int(share * self.recipe.steps):
+                if trainer.steps % self.config.student_steps == 0:
+                    view = self._view([], draw)
+                self._descend(trainer, view, self._rows(draw))
+            return trainer
+
+        return learned
+
+    def _rows(self, draw: Generator) -> Tensor:
         """Readings of one inner step, as many as a student's batch has."""
         total = len(self.queries)
         size = min(self.recipe.batch_size or total, total)
-        return torch.randint(total, (size,), generator=self.draw).to(self.device)
+        return torch.randint(total, (size,), generator=draw).to(self.device)
 
     def _descend(self, trainer: Trainer, view: View, rows: Tensor, real: Batch | None = None) -> float:
         """One step of a student on S, and with `real` on c·L_D as well; returns L_D."""
@@ -269,7 +275,7 @@ class Distiller:
         push[rows] = gradient @ self._metric(view)
         return float(value.detach()), push
 
-    def _view(self, real: list[Batch]) -> View:
+    def _view(self, real: list[Batch], draw: Generator) -> View:
         """The step's U: what the real batches hold and uniform draws; everything on a small catalogue."""
         n_items, c = len(self.features), self.config
         items, shares = self.synthetic.readings(self.basis)
@@ -278,7 +284,7 @@ class Distiller:
             return View(subset, self.features, items, shares, self.basis)
         held = [ids for batch in real for ids in (batch.items.flatten(), batch.targets[batch.targets >= 0])]
         needed = torch.cat(held) if held else torch.empty(0, dtype=torch.int64, device=self.device)
-        subset = draw_subset(n_items, needed, c.subset, self.draw)
+        subset = draw_subset(n_items, needed, c.subset, draw)
         ids, rows = read_with(subset, items)
         return View(subset, self.features[ids], rows, shares, self.basis[subset.items])
 
@@ -299,7 +305,7 @@ class Distiller:
         """The inverse of `state`."""
         self.queries, self.velocity = (state[name].to(self.device) for name in ("queries", "velocity"))
         self.step = int(state["step"])
-        self.paths = [self._path(0.0) for _ in range(self.config.paths)]
+        self.paths = [self._path(0.0)() for _ in range(self.config.paths)]
         for number, trainer in enumerate(self.paths):
             prefix = f"path{number}."
             trainer.restore({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Ranks = NDArray[np.int64]
+Ranks = NDArray[np.integer]
 
 
 def ranks_of(scores: NDArray[np.floating], targets: NDArray[np.integer]) -> Ranks:

@@ -9,21 +9,19 @@ from __future__ import annotations
 import hashlib
 import json
 import resource
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Generator, Tensor
+from torch import Generator
 
 from foster import __version__
 from foster.clock import STAGES, Clock
 from foster.condensers import (
     label_projection,
-    random_real,
     teacher_continuations,
     uniform_items,
     with_teacher_labels,
@@ -32,28 +30,27 @@ from foster.decode import harden, neighbour_table, sequence_table, snapshot_tabl
 from foster.distiller import DistillConfig, Distiller, default_steps
 from foster.encoder import TextEncoder, embeddings_file, item_embeddings, load_embeddings, public_features
 from foster.errors import UserError
-from foster.evaluate import Protocol, Scorer, bigram_scorer, model_scorer, popular_scorer, zero_shot_scorer
+from foster.evaluate import Protocol, model_scorer
 from foster.formats import Dataset, load_dataset
 from foster.interactions import Split
 from foster.item_map import item_map, kept_layouts
 from foster.metrics import ndcg_at, summary
-from foster.recommend import model_file, save_model
+from foster.parallel import all_cores, computed_on, use_one_thread
 from foster.recommender import RecommenderConfig, SequentialRecommender
-from foster.results import Results
+from foster.rows import Rows, read_hard
 from foster.runs import RunWriter
 from foster.spec import RunSpec
-from foster.students import Draw, derived_seed, every_step, on_threads, train_student
+from foster.students import derived_seed, train_student
 from foster.synthetic import (
     SyntheticSequences,
     affordable_form,
     drawn_rows,
-    hard_batch,
     log_bytes,
     reading_orders,
-    rounded,
 )
 from foster.training import RealWindows, Recipe
 from foster.trajectory import ExpertConfig, ExpertTrajectory, train_expert
+from foster.world import World
 
 # One wide layer and softer logits than SASRec's own: on a log and on few sequences alike, it learns in half the steps.
 FULL = RecommenderConfig(width=128, layers=1, temperature=0.1, dropout=0.2)
@@ -63,24 +60,6 @@ SOFT_RECIPE = Recipe(
 STUDENT = replace(FULL, dropout=SOFT_RECIPE.dropout)
 HARD_RECIPE = Recipe(steps=60, learning_rate=1e-2, matrix_rate=0.02, dropout=0.5, subset=2048)
 SNAPSHOTS = 30
-# The first student of these rows stays with the run, for recommendations side by side; so does the full-data model.
-STORED_STUDENTS = ("soft", "hard", "random", "untrained")
-
-
-@dataclass(frozen=True)
-class World:
-    """What every stage works on: the data and its public side, on the run's device."""
-
-    dataset: Dataset
-    split: Split
-    features: Tensor  # [V, D_text]
-    protocol: Protocol
-    device: torch.device
-    key: str  # hash of data, texts and encoder
-
-    @property
-    def n_items(self) -> int:
-        return len(self.dataset.catalog)
 
 
 def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
@@ -96,7 +75,8 @@ def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
     with clock.stage("distil"):
         final = _distil(spec, run, world, teacher, clock)
     with clock.stage("students"):
-        valid, test = _students(spec, run, world, teacher, final, clock)
+        rows = Rows(spec, run, world, teacher, student_shape(spec), HARD_RECIPE)
+        valid, test = rows.measure(final, clock)
     with clock.stage("map"):
         _map(run, world, final, cache, clock)
 
@@ -109,7 +89,7 @@ def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
         "budget": {"sequences": spec.sequences, "length": spec.length},
         "stored_bytes": {
             "soft": run.path("synthetic.safetensors").stat().st_size,
-            "hard": int(np.prod(_read_hard(run, "hard.json", world).shape)) * (2 if world.n_items <= 2**16 else 4),
+            "hard": int(np.prod(read_hard(run, "hard.json", world).shape)) * (2 if world.n_items <= 2**16 else 4),
             "log": log_bytes(split.train, world.n_items),
         },
         "valid": valid,
@@ -117,7 +97,7 @@ def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
         "seconds": {name: round(spent, 2) for name, spent in clock.spent.items()},
         "peak_memory_mb": _peak_memory_mb(device),
         "device": str(device),
-        "threads": on_threads(device),
+        "threads": computed_on(device),
         "seed": spec.seed,
         "version": __version__,
     }
@@ -130,12 +110,13 @@ def prepare(spec: RunSpec, run: RunWriter, cache: Path, clock: Clock) -> tuple[W
     device = choose_device(spec.device)
     if device.type == "cpu":
         torch.use_deterministic_algorithms(True)
+        use_one_thread()
     run.status(device=str(device))
     with clock.stage("data"):
         dataset, split = _data(spec, run)
-    with clock.stage("embed"):
+    with clock.stage("embed"), all_cores():
         world = _embed(spec, run, dataset, split, device, cache)
-    with clock.stage("experts"):
+    with clock.stage("experts"), all_cores():
         return world, _expert(spec, run, world, expert_shape(split, spec.length), cache, clock)
 
 
@@ -209,7 +190,7 @@ def _expert(
     spec: RunSpec, run: RunWriter, world: World, config: RecommenderConfig, cache: Path, clock: Clock
 ) -> ExpertTrajectory:
     training = ExpertConfig()
-    recipe = json.dumps([asdict(config), asdict(training), spec.seed, on_threads(world.device)], sort_keys=True)
+    recipe = json.dumps([asdict(config), asdict(training), spec.seed, computed_on(world.device)], sort_keys=True)
     name = hashlib.sha256(f"{world.key}/{recipe}".encode()).hexdigest()[:32]
     folder, text_width = cache / "trajectories" / name, world.features.shape[1]
     run.uses(folder)
@@ -274,7 +255,7 @@ def _distil(
     for name, synthetic in (("hard.json", final), ("checkpoints/start_hard.json", start)):
         ids = [[catalog.ids[item] for item in row] for row in harden(synthetic, basis).tolist()]
         run.write_json(name, {"schema": 1, "recipe": asdict(HARD_RECIPE), "sequences": ids})
-    hard = _read_hard(run, "hard.json", world)
+    hard = read_hard(run, "hard.json", world)
     run.write_table("sequences.parquet", sequence_table(final, hard, basis, catalog))
     run.write_table("neighbours.parquet", neighbour_table(hard, world.split.train, world.features))
     return final
@@ -309,96 +290,6 @@ def _check_student(spec: RunSpec, run: RunWriter, world: World, distiller: Disti
     student = train_student(draw, world.features, student_shape(spec), SOFT_RECIPE, seed, run.checkpoint)
     found = summary(world.protocol.ranks(model_scorer(student, world.features), "valid"))
     run.event("valid", step=distiller.step, **found)
-
-
-def _read_hard(run: RunWriter, name: str, world: World) -> Tensor:
-    index = world.dataset.catalog.index()
-    rows = json.loads(run.path(name).read_text())["sequences"]
-    return torch.tensor([[index[item] for item in row] for row in rows])
-
-
-def _students(
-    spec: RunSpec,
-    run: RunWriter,
-    world: World,
-    teacher: SequentialRecommender,
-    soft: SyntheticSequences,
-    clock: Clock,
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Every row of the report, each from its own fresh students; finished ones are kept and not trained again."""
-    features, split, n_items = world.features, world.split, world.n_items
-    start, soft_recipe = SyntheticSequences.load(run.path("checkpoints/start.safetensors"))
-
-    def soft_rows(synthetic: SyntheticSequences) -> Draw:
-        synthetic = synthetic.to(world.device)
-        return drawn_rows(synthetic, synthetic.basis(features), soft_recipe)
-
-    def labelled(items: Tensor, generator: Generator) -> Draw:
-        """Teacher labels at equal bytes: as many readings of the same rank, rounded as they would be stored."""
-        items = items.to(world.device)
-        made = with_teacher_labels(items, soft.orders, [teacher], features, soft.projection, generator)
-        return soft_rows(replace(made, queries=rounded(made.queries)))
-
-    def plain(sequences: Tensor) -> Draw:
-        return every_step(hard_batch(sequences.to(world.device)))
-
-    def draw(name: str) -> Generator:
-        return Generator().manual_seed(derived_seed(spec.seed, name))
-
-    def real(generator: Generator) -> Tensor:
-        return random_real(split.train, spec.sequences, spec.length, generator)
-
-    def uniform(generator: Generator) -> Tensor:
-        return uniform_items(n_items, spec.sequences, spec.length, generator)
-
-    def taught(name: str, choose: Callable[[Generator], Tensor]) -> Draw:
-        generator = draw(name)
-        return labelled(choose(generator), generator)
-
-    trained: dict[str, tuple[Callable[[], Draw | None], Recipe]] = {
-        "untrained": (lambda: None, soft_recipe),
-        "random": (lambda: plain(real(draw("random"))), HARD_RECIPE),
-        "teacher_random": (lambda: taught("teacher_random", real), soft_recipe),
-        "teacher_uniform": (lambda: taught("teacher_uniform", uniform), soft_recipe),
-        "start_soft": (lambda: soft_rows(start), soft_recipe),
-        "start_hard": (lambda: plain(_read_hard(run, "checkpoints/start_hard.json", world)), HARD_RECIPE),
-        "soft": (lambda: soft_rows(soft), soft_recipe),
-        "hard": (lambda: plain(_read_hard(run, "hard.json", world)), HARD_RECIPE),
-    }
-    results = Results(run)
-    prepared: dict[str, Draw | None] = {}
-    fixed: dict[str, Callable[[], Scorer]] = {
-        "full": lambda: model_scorer(teacher, features),
-        "popular": lambda: popular_scorer(split, n_items),
-        "bigram": lambda: bigram_scorer(split, n_items),
-        "zero_shot": lambda: _best_on_validation(world, [zero_shot_scorer(features, n) for n in (1, 10)]),
-    }
-    for name, scorer in fixed.items():
-        if name == "full":
-            save_model(model_file(run.folder, name), teacher)
-        if not results.has(name, 0):
-            results.add(name, 0, world.protocol, scorer(), spec.report_test)
-    jobs = [(name, k) for name in trained for k in range(spec.students)]
-    for done, (name, k) in enumerate(jobs):
-        if results.has(name, k):
-            continue
-        student = f"student {k + 1} of {spec.students} on {name.replace('_', ' ')}"
-        clock.tell(done / len(jobs), student)
-        make, recipe = trained[name]
-        if name not in prepared:  # teacher labels are fitted once for all students of a row
-            prepared = {name: make()}
-        shape = replace(student_shape(spec), dropout=recipe.dropout)
-        seed = derived_seed(spec.seed, "student", name, k)
-        model = train_student(prepared[name], features, shape, recipe, seed, run.checkpoint)
-        if k == 0 and name in STORED_STUDENTS:  # before its row: a row that is there has its model
-            save_model(model_file(run.folder, name), model)
-        results.add(name, k, world.protocol, model_scorer(model, features), spec.report_test)
-        clock.progress((done + 1) / len(jobs), student)
-    return results.rows("valid"), results.rows("test")
-
-
-def _best_on_validation(world: World, scorers: list[Scorer]) -> Scorer:
-    return max(scorers, key=lambda scorer: ndcg_at(world.protocol.ranks(scorer, "valid"), 10))
 
 
 def _map(run: RunWriter, world: World, final: SyntheticSequences, cache: Path, clock: Clock) -> None:

@@ -85,7 +85,7 @@ class _Block(nn.Module):
         self.heads = config.heads
         self.norm_attention, self.norm_feed = nn.LayerNorm(d), nn.LayerNorm(d)
         self.query_key_value, self.out = nn.Linear(d, 3 * d), nn.Linear(d, d)
-        self.feed_in, self.feed_out = nn.Linear(d, 4 * d), nn.Linear(4 * d, d)
+        self.feed_in, self.feed_out = nn.Linear(d, d), nn.Linear(d, d)  # as wide as the model, as in SASRec's paper
 
     def attend(self, x: Tensor) -> Tensor:
         b, length, d = x.shape

@@ -22,11 +22,15 @@ from foster.students import spread
 RANKS = "checkpoints/ranks"
 
 
+Measured = dict[Part, NDArray[np.int32]]  # ranks of every user [n_users]
+
+
 class Results:
     """Metrics and ranks of every finished row and seed, on disk after each."""
 
-    def __init__(self, run: RunWriter) -> None:
-        self.run = run
+    def __init__(self, run: RunWriter, protocol: Protocol, report_test: bool) -> None:
+        self.run, self.protocol = run, protocol
+        self.parts: tuple[Part, ...] = ("valid", "test") if report_test else ("valid",)
         file = run.path("checkpoints/students.json")
         self.found: dict[str, dict[str, dict[Part, dict[str, float]]]] = (
             json.loads(file.read_text()) if file.is_file() else {}
@@ -35,15 +39,17 @@ class Results:
     def has(self, name: str, k: int) -> bool:
         return str(k) in self.found.get(name, {}) and self.run.path(f"{RANKS}/{name}-{k}.safetensors").is_file()
 
-    def add(self, name: str, k: int, protocol: Protocol, scorer: Scorer, report_test: bool) -> None:
-        parts: tuple[Part, ...] = ("valid", "test") if report_test else ("valid",)
-        ranks = {part: protocol.ranks(scorer, part) for part in parts}
-        kept = {str(part): found.astype(np.int32) for part, found in ranks.items()}
+    def measure(self, scorer: Scorer) -> Measured:
+        """Ranks by a scorer; nothing is written."""
+        return {part: self.protocol.ranks(scorer, part).astype(np.int32) for part in self.parts}
+
+    def add(self, name: str, k: int, measured: Measured) -> None:
+        kept = {str(part): ranks for part, ranks in measured.items()}
         self.run.write_file(f"{RANKS}/{name}-{k}.safetensors", lambda path: save_file(kept, path))
-        measured: dict[Part, dict[str, float]] = {part: summary(ranks[part]) for part in parts}
-        self.found.setdefault(name, {})[str(k)] = measured
+        metrics: dict[Part, dict[str, float]] = {part: summary(ranks) for part, ranks in measured.items()}
+        self.found.setdefault(name, {})[str(k)] = metrics
         self.run.write_json("checkpoints/students.json", self.found)
-        self.run.event("student", name=name, seed=k, **measured["valid"])
+        self.run.event("student", name=name, seed=k, **metrics["valid"])
 
     def rows(self, part: Part) -> dict[str, Any]:
         return {

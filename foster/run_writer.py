@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -30,12 +31,14 @@ class RunWriter:
 
     Raises UserError on entering when another process holds the lock, and on writing when the disk is full or
     read-only. Every file but log and events is replaced in one step; a line that a killed worker left half-written
-    at the end of the events is cut off on entering, so that the next event starts a line of its own.
+    at the end of the events is cut off on entering, so that the next event starts a line of its own. Threads may share
+    it: a pause holds each of them at its next checkpoint.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._lock = FileLock(folder / "lock")
+        self._turn = threading.RLock()  # of the threads of this worker
         self._stop, self._pause, self._step = (folder / name for name in ("stop", "pause", "step"))
         self._beat = 0.0
         self._began = 0.0  # for the estimate: when this worker first reported a fraction, pauses taken out
@@ -65,11 +68,12 @@ class RunWriter:
 
         With a new `fraction` and no `eta_s` the remaining time is estimated from the pace of this worker.
         """
-        if "fraction" in changes and "eta_s" not in changes:
-            changes["eta_s"] = self._estimate(changes["fraction"])
-        self.current = dataclasses.replace(self.current, **changes, heartbeat=time.time())
-        self._beat = time.monotonic()
-        write_json(self.folder / "status.json", self.current.to_json())
+        with self._turn:
+            if "fraction" in changes and "eta_s" not in changes:
+                changes["eta_s"] = self._estimate(changes["fraction"])
+            self.current = dataclasses.replace(self.current, **changes, heartbeat=time.time())
+            self._beat = time.monotonic()
+            write_json(self.folder / "status.json", self.current.to_json())
 
     def finish(self, state: RunState, error: str | None = None, **changes: Any) -> None:
         """Clears all requests, then writes a terminal status, or `queued` for another go."""
@@ -87,12 +91,13 @@ class RunWriter:
         here again. Costs two looks at the folder, some microseconds. No thread renews the heartbeat: it says when the
         *work* last came by here, and that the process lives is what the lock says.
         """
-        if self._is_held(ends_step):
-            self._wait()
-        if self._stop.exists():
-            raise Stopped
-        if time.monotonic() - self._beat >= HEARTBEAT_S:
-            self.status()
+        with self._turn:
+            if self._is_held(ends_step):
+                self._wait()
+            if self._stop.exists():
+                raise Stopped
+            if time.monotonic() - self._beat >= HEARTBEAT_S:
+                self.status()
 
     def event(self, kind: str, **fields: Any) -> None:
         """Appends one line to events.jsonl. Numbers that are not finite become null."""
@@ -128,7 +133,7 @@ class RunWriter:
 
     def _append(self, name: str, line: str) -> None:
         path = self.folder / name
-        with writing(path), path.open("ab") as file:
+        with self._turn, writing(path), path.open("ab") as file:
             file.write(line.encode("utf-8", "backslashreplace") + b"\n")
 
     def _is_held(self, ends_step: bool = False) -> bool:

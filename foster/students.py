@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Callable
 
 import numpy as np
-import torch
 from torch import Generator, Tensor
 
 from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender
@@ -62,13 +61,3 @@ def spread(runs: list[dict[str, float]]) -> dict[str, dict[str, float]]:
         std = float(values.std(ddof=1)) if len(values) > 1 else 0.0
         found[name] = {"mean": float(values.mean()), "std": std, "n": len(values)}
     return found
-
-
-def use_one_thread() -> None:
-    """What the calling thread computes from now on uses no other core."""
-    torch.set_num_threads(1)
-
-
-def on_threads(device: torch.device) -> str:
-    """What a result's last bits depend on besides the seed: the device and, on a CPU, the number of threads."""
-    return f"{device.type}:{torch.get_num_threads()}" if device.type == "cpu" else device.type

@@ -118,12 +118,13 @@ def test_a_row_without_its_ranks_is_measured_again(tmp_path: Path) -> None:
     protocol = Protocol(cycle_log().leave_one_out(), 24)
     run = RunStore(tmp_path / "runs", bundled=None).create(SPEC)
     with RunWriter(run.path) as writer:
-        Results(writer).add("popular", 0, protocol, popular_scorer(protocol.split, 24), False)
-        assert Results(writer).has("popular", 0)
+        results = Results(writer, protocol, report_test=False)
+        results.add("popular", 0, results.measure(popular_scorer(protocol.split, 24)))
+        assert Results(writer, protocol, report_test=False).has("popular", 0)
         assert set(kept_ranks(run.path, "valid")) == {"popular"}
         assert kept_ranks(run.path, "test") == {}
         (run.path / "checkpoints/ranks/popular-0.safetensors").unlink()
-        assert not Results(writer).has("popular", 0)
+        assert not Results(writer, protocol, report_test=False).has("popular", 0)
 
 
 @pytest.mark.parametrize(("kind", "at"), [("expert", 1), ("distil", 3), ("student", 3), ("student", 9)])

@@ -139,9 +139,9 @@ def test_a_trained_model_learns_the_planted_cycle() -> None:
     split = log.leave_one_out()
     generator = Generator().manual_seed(0)
     model = build_recommender(16, RecommenderConfig(width=32, max_length=8, dropout=0.0), generator)
-    trainer = Trainer(model, features, Recipe(steps=400, learning_rate=1e-2), generator)
+    trainer = Trainer(model, features, Recipe(steps=500, learning_rate=5e-3), generator)
     windows = RealWindows(split.train, 8, torch.device("cpu"))
-    for _ in range(400):
+    for _ in range(500):
         trainer.step(windows.draw(40, generator))
     ranks = Protocol(split, N_ITEMS).ranks(model_scorer(model, features), "test")
     assert metrics.recall_at(ranks, 1) > 0.95

@@ -24,7 +24,6 @@ from foster.interactions import Interactions
 from foster.pipeline import execute
 from foster.runs import Run, RunState, RunStore, RunWriter, Stopped
 from foster.spec import RunSpec
-from foster.students import use_one_thread
 from foster.training import Recipe
 from foster.trajectory import ExpertConfig
 
@@ -65,6 +64,7 @@ def spec(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunSpec]:
         return dataclasses.replace(load_dataset(source), embeddings=folder / "embeddings.safetensors")
 
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "2")  # students side by side: a stop meets several of them
         patch.setattr(foster.pipeline, "load_dataset", with_embeddings)
         patch.setattr(foster.pipeline, "SOFT_RECIPE", Recipe(steps=4))
         patch.setattr(foster.pipeline, "HARD_RECIPE", Recipe(steps=4))
@@ -147,7 +147,6 @@ def test_single_steps_of_a_paused_run_advance_it_by_one_and_end_with_the_same_fi
     paused = PausingWriter(run.path)
 
     def work() -> None:
-        use_one_thread()  # a thread does not inherit the count, and the last bits of a result depend on it
         with paused:
             paused.status(state=RunState.RUNNING)
             execute(spec, paused, store.cache)

@@ -38,7 +38,6 @@ from foster.distiller import DistillConfig, Distiller, View, default_steps, dupl
 from foster.errors import UserError
 from foster.evaluate import Part, model_scorer
 from foster.metrics import summary
-from foster.pipeline import World
 from foster.recommender import SequentialRecommender
 from foster.runs import Run, RunStore, RunWriter
 from foster.spec import RunSpec
@@ -46,6 +45,7 @@ from foster.students import derived_seed, spread, train_student
 from foster.subset import draw_subset, whole_catalogue
 from foster.synthetic import SyntheticSequences, drawn_rows
 from foster.training import RealWindows, Trainer
+from foster.world import World
 
 STORE = ".ablations"
 QUICK = RunSpec(sequences=3, length=4, steps=2, students=1, device="cpu")
@@ -60,7 +60,7 @@ class NeverReset(Distiller):
 
     def _anchored(self) -> tuple[Trainer, Trainer]:
         if self.parted is None:
-            omega = self._path(0.0)
+            omega = self._path(0.0)()
             self.parted = duplicate(omega), omega
         return self.parted
 

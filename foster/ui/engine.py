@@ -17,7 +17,7 @@ _TURN = RLock()
 def turn() -> Iterator[None]:
     """Waits for its turn and loads the engine; import whatever needs it inside."""
     with _TURN:
-        from foster.students import use_one_thread
+        from foster.parallel import use_one_thread
 
         use_one_thread()  # of the calling thread; streamlit starts a new one for every rerun
         yield

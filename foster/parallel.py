@@ -1,0 +1,71 @@
+"""All cores for a run on a CPU, with results that do not depend on how they were shared.
+
+Models this small gain little from a second core on one matrix product, and their last bits depend on the number of
+threads. So a run computes on one thread, students side by side, each on a thread of its own; only what is one long
+computation, the texts and the expert, takes all cores for itself.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
+
+import torch
+
+T = TypeVar("T")
+AT_MOST = 8  # students at once: each holds some hundred megabytes on a large catalogue
+
+
+def cores() -> int:
+    """CPU cores that this process may use: OMP_NUM_THREADS where it is set, else what the system grants."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return int(asked) if asked.isdecimal() and int(asked) else len(os.sched_getaffinity(0))
+
+
+def use_one_thread() -> None:
+    """What the calling thread computes from now on uses no other core."""
+    torch.set_num_threads(1)
+
+
+@contextmanager
+def all_cores() -> Iterator[None]:
+    """One computation on all cores; afterwards on one again."""
+    torch.set_num_threads(cores())
+    try:
+        yield
+    finally:
+        use_one_thread()
+
+
+def side_by_side(jobs: Iterable[Callable[[], T]], device: torch.device) -> Generator[T, None, None]:
+    """The results of jobs, in their order; on a CPU as many at a time as there are cores, on a GPU one by one.
+
+    Jobs are drawn as they are needed, on the calling thread. What a job raises is raised here; no further job is begun
+    then, and those under way are waited for.
+    """
+    at_once = min(cores(), AT_MOST) if device.type == "cpu" else 1
+    if at_once == 1:
+        for job in jobs:
+            yield job()
+        return
+    waiting: deque[Future[T]] = deque()
+    with ThreadPoolExecutor(at_once, "student", use_one_thread) as pool:
+        try:
+            for job in jobs:
+                waiting.append(pool.submit(job))
+                if len(waiting) > at_once:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def computed_on(device: torch.device) -> str:
+    """What a result's last bits depend on besides the seed: the device and, on a CPU, the cores of the expert."""
+    return f"cpu:{cores()}" if device.type == "cpu" else device.type

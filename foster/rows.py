@@ -1,0 +1,150 @@
+"""The rows of a report: what was distilled beside full data and every other way to spend the same bytes.
+
+Every trained row has fresh students of its own, all by the same rules; finished ones are kept and not trained again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from foster.clock import Clock
+from foster.condensers import random_real, uniform_items, with_teacher_labels
+from foster.evaluate import Scorer, bigram_scorer, model_scorer, popular_scorer, zero_shot_scorer
+from foster.metrics import ndcg_at
+from foster.parallel import side_by_side
+from foster.recommend import model_file, save_model
+from foster.recommender import RecommenderConfig, SequentialRecommender
+from foster.results import Measured, Results
+from foster.runs import RunWriter
+from foster.spec import RunSpec
+from foster.students import Draw, derived_seed, every_step, train_student
+from foster.synthetic import SyntheticSequences, drawn_rows, hard_batch, rounded
+from foster.training import Recipe
+from foster.world import World
+
+# The first student of these rows stays with the run, for recommendations side by side; so does the full-data model.
+STORED_STUDENTS = ("soft", "hard", "random", "untrained")
+
+
+class Rows:
+    """Measures every row of one run. shape: of a student; hard_recipe: for those of plain sequences."""
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        run: RunWriter,
+        world: World,
+        teacher: SequentialRecommender,
+        shape: RecommenderConfig,
+        hard_recipe: Recipe,
+    ) -> None:
+        self.spec, self.run, self.world, self.teacher = spec, run, world, teacher
+        self.shape, self.hard_recipe = shape, hard_recipe
+        self.results = Results(run, world.protocol, spec.report_test)
+
+    def measure(self, soft: SyntheticSequences, clock: Clock) -> tuple[dict[str, Any], dict[str, Any]]:
+        """All rows, on validation and on test. soft: the distilled set as read back from disk."""
+        self._fixed()
+        trained, count = self._trained(soft), self.spec.students
+        jobs = [(name, k) for name in trained for k in range(count) if not self.results.has(name, k)]
+        done = len(trained) * count - len(jobs)
+        clock.tell(done / (len(trained) * count), "students")
+        # closed at once when a stop is asked for, so that no student learns on while the run ends
+        with closing(side_by_side(self._work(trained, jobs), self.world.device)) as found:
+            for (name, k), measured in zip(jobs, found, strict=True):
+                self.results.add(name, k, measured)
+                done += 1
+                message = f"student {k + 1} of {count} on {name.replace('_', ' ')}"
+                clock.progress(done / (len(trained) * count), message)
+        return self.results.rows("valid"), self.results.rows("test")
+
+    def _fixed(self) -> None:
+        """The rows without students."""
+        world, split = self.world, self.world.split
+        save_model(model_file(self.run.folder, "full"), self.teacher)
+        fixed: dict[str, Callable[[], Scorer]] = {
+            "full": lambda: model_scorer(self.teacher, world.features),
+            "popular": lambda: popular_scorer(split, world.n_items),
+            "bigram": lambda: bigram_scorer(split, world.n_items),
+            "zero_shot": lambda: _best_on_validation(world, [zero_shot_scorer(world.features, n) for n in (1, 10)]),
+        }
+        for name, scorer in fixed.items():
+            if not self.results.has(name, 0):
+                self.results.add(name, 0, self.results.measure(scorer()))
+
+    def _trained(self, soft: SyntheticSequences) -> dict[str, tuple[Callable[[], Draw | None], Recipe]]:
+        """Row → what its students draw from, made at the call, and by which recipe they learn."""
+        spec, run, world, features = self.spec, self.run, self.world, self.world.features
+        start, soft_recipe = SyntheticSequences.load(run.path("checkpoints/start.safetensors"))
+
+        def soft_rows(synthetic: SyntheticSequences) -> Draw:
+            synthetic = synthetic.to(world.device)
+            return drawn_rows(synthetic, synthetic.basis(features), soft_recipe)
+
+        def taught(name: str, choose: Callable[[Generator], Tensor]) -> Draw:
+            """Teacher labels at equal bytes: as many readings of the same rank, rounded as they would be stored."""
+            generator = draw(name)
+            items = choose(generator).to(world.device)
+            made = with_teacher_labels(items, soft.orders, [self.teacher], features, soft.projection, generator)
+            return soft_rows(replace(made, queries=rounded(made.queries)))
+
+        def plain(sequences: Tensor) -> Draw:
+            return every_step(hard_batch(sequences.to(world.device)))
+
+        def draw(name: str) -> Generator:
+            return Generator().manual_seed(derived_seed(spec.seed, name))
+
+        def real(generator: Generator) -> Tensor:
+            return random_real(world.split.train, spec.sequences, spec.length, generator)
+
+        def uniform(generator: Generator) -> Tensor:
+            return uniform_items(world.n_items, spec.sequences, spec.length, generator)
+
+        hard_recipe = self.hard_recipe
+        return {
+            "untrained": (lambda: None, soft_recipe),
+            "random": (lambda: plain(real(draw("random"))), hard_recipe),
+            "teacher_random": (lambda: taught("teacher_random", real), soft_recipe),
+            "teacher_uniform": (lambda: taught("teacher_uniform", uniform), soft_recipe),
+            "start_soft": (lambda: soft_rows(start), soft_recipe),
+            "start_hard": (lambda: plain(read_hard(run, "checkpoints/start_hard.json", world)), hard_recipe),
+            "soft": (lambda: soft_rows(soft), soft_recipe),
+            "hard": (lambda: plain(read_hard(run, "hard.json", world)), hard_recipe),
+        }
+
+    def _work(
+        self, trained: dict[str, tuple[Callable[[], Draw | None], Recipe]], jobs: list[tuple[str, int]]
+    ) -> Iterator[Callable[[], Measured]]:
+        prepared: dict[str, Draw | None] = {}
+        for name, k in jobs:
+            make, recipe = trained[name]
+            if name not in prepared:  # teacher labels are fitted once for all students of a row
+                prepared = {name: make()}
+            yield partial(self._student, name, k, prepared[name], recipe)
+
+    def _student(self, name: str, k: int, draw: Draw | None, recipe: Recipe) -> Measured:
+        shape = replace(self.shape, dropout=recipe.dropout)
+        seed = derived_seed(self.spec.seed, "student", name, k)
+        model = train_student(draw, self.world.features, shape, recipe, seed, self.run.checkpoint)
+        if k == 0 and name in STORED_STUDENTS:  # before its row: a row that is there has its model
+            save_model(model_file(self.run.folder, name), model)
+        return self.results.measure(model_scorer(model, self.world.features))
+
+
+def read_hard(run: RunWriter, name: str, world: World) -> Tensor:
+    """Plain sequences [M, L] of item indices, from a file of the run that holds them as ids."""
+    index = world.dataset.catalog.index()
+    rows = json.loads(run.path(name).read_text())["sequences"]
+    return torch.tensor([[index[item] for item in row] for row in rows])
+
+
+def _best_on_validation(world: World, scorers: list[Scorer]) -> Scorer:
+    return max(scorers, key=lambda scorer: ndcg_at(world.protocol.ranks(scorer, "valid"), 10))
