@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from cycle_world import cycle_folder, cycle_log, random_features
+from cycle_world import cycle_log, random_features
+from short_runs import short_runs
 from torch import Generator
 
-import foster.pipeline
 from foster.bench import ablations
 from foster.bench.ablations import ROWS, Damped, Joint, NeverReset, damped_direction
 from foster.distiller import DistillConfig, Distiller
 from foster.errors import UserError
-from foster.formats import load_dataset
 from foster.recommender import RecommenderConfig
 from foster.run_files import to_json
 from foster.spec import RunSpec
 from foster.synthetic import SyntheticSequences, reading_orders
 from foster.training import RealWindows, Recipe
-from foster.trajectory import ExpertConfig
 
 CPU = torch.device("cpu")
 SPEC = RunSpec(sequences=3, length=4, steps=3, students=2, device="cpu", report_test=True)
@@ -83,17 +79,9 @@ def test_never_reset_models_go_on_and_apart() -> None:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = cycle_folder(tmp_path_factory.mktemp("data") / "cycle")
-
-    def with_embeddings(source: str) -> Any:
-        return dataclasses.replace(load_dataset(source), embeddings=folder / "embeddings.safetensors")
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(foster.pipeline, "load_dataset", with_embeddings)
-        patch.setattr(foster.pipeline, "SOFT_RECIPE", Recipe(steps=4))
-        patch.setattr(foster.pipeline, "ExpertConfig", partial(ExpertConfig, patience=1, check_every=8, batch_size=16))
+    folder = tmp_path_factory.mktemp("data") / "cycle"
+    with short_runs(folder):
         yield str(folder)
-    torch.use_deterministic_algorithms(False)
 
 
 def call(root: Path, data: str | None, quick: bool = False, minutes: float = 60, **changes: Any) -> dict[str, Any]:

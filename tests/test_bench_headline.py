@@ -5,58 +5,38 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
-import torch
 from cycle_world import cycle_folder, cycle_log
 from safetensors.numpy import save_file
+from short_runs import no_map, short_runs
 
 import foster.pipeline
 from foster.bench import headline
 from foster.console import plain
-from foster.distiller import DistillConfig
 from foster.errors import UserError
 from foster.evaluate import Protocol, popular_scorer
-from foster.formats import load_dataset
 from foster.metrics import summary
 from foster.pipeline import execute
 from foster.results import Results, kept_ranks
 from foster.run_files import to_json
 from foster.runs import RunState, RunStore, RunWriter
 from foster.spec import RunSpec
-from foster.training import Recipe
-from foster.trajectory import ExpertConfig
 
 NAMES = "full popular bigram zero_shot untrained random teacher_random teacher_uniform start_soft start_hard soft hard"
 SPEC = RunSpec(sequences=3, length=4, steps=4, students=2, report_test=True, device="cpu")
 
 
-def no_map(*_: Any) -> pd.DataFrame:
-    return pd.DataFrame({"mass": [0.0]})
-
-
 @pytest.fixture(scope="module", autouse=True)
 def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The cycle with shipped embeddings, and recipes of seconds."""
-    folder = cycle_folder(tmp_path_factory.mktemp("data") / "cycle")
-
-    def with_embeddings(source: str) -> Any:
-        return dataclasses.replace(load_dataset(source), embeddings=folder / "embeddings.safetensors")
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(foster.pipeline, "load_dataset", with_embeddings)
-        patch.setattr(foster.pipeline, "SOFT_RECIPE", Recipe(steps=4))
-        patch.setattr(foster.pipeline, "HARD_RECIPE", Recipe(steps=4))
-        patch.setattr(foster.pipeline, "ExpertConfig", partial(ExpertConfig, patience=1, check_every=8, batch_size=16))
-        patch.setattr(foster.pipeline, "DistillConfig", partial(DistillConfig, save_every=2, paths=2, student_steps=1))
+    folder = tmp_path_factory.mktemp("data") / "cycle"
+    with short_runs(folder, save_every=2, paths=2, student_steps=1) as patch:
         patch.setattr(foster.pipeline, "item_map", no_map)
         yield str(folder)
-    torch.use_deterministic_algorithms(False)
 
 
 def call(root: Path, *data: str, minutes: float = 60, **changes: Any) -> dict[str, Any]:

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from cycle_world import cycle_folder
+from short_runs import short_runs
 
-import foster.pipeline
-from foster.distiller import DistillConfig
 from foster.errors import UserError
-from foster.formats import load_dataset
 from foster.pipeline import choose_device, execute
 from foster.recommend import load_model
 from foster.runs import RunStore, RunWriter
 from foster.spec import RunSpec
-from foster.training import Recipe
-from foster.trajectory import ExpertConfig
 
 NAMES = "full popular bigram zero_shot untrained random teacher_random teacher_uniform start_soft start_hard soft hard"
 
@@ -45,22 +40,10 @@ class CuttingWriter(RunWriter):
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunSpec:
-    """A run that takes seconds: the cycle world with shipped embeddings, short students."""
-    folder = cycle_folder(tmp_path / "cycle")
-
-    def with_embeddings(source: str) -> Any:
-        return dataclasses.replace(load_dataset(source), embeddings=folder / "embeddings.safetensors")
-
-    monkeypatch.setattr(foster.pipeline, "load_dataset", with_embeddings)
-    monkeypatch.setattr(foster.pipeline, "SOFT_RECIPE", Recipe(steps=5))
-    monkeypatch.setattr(foster.pipeline, "HARD_RECIPE", Recipe(steps=5))
-    monkeypatch.setattr(
-        foster.pipeline, "ExpertConfig", partial(ExpertConfig, patience=1, check_every=8, batch_size=16)
-    )
-    fewer = partial(DistillConfig, save_every=8, student_steps=2, paths=2, real_batch=16)
-    monkeypatch.setattr(foster.pipeline, "DistillConfig", fewer)
-    return RunSpec(data=str(folder), sequences=4, length=5, steps=20, students=2, report_test=True, device="cpu")
+def world(tmp_path: Path) -> Iterator[RunSpec]:
+    folder = tmp_path / "cycle"
+    with short_runs(folder, steps=5, save_every=8, student_steps=2, paths=2, real_batch=16):
+        yield RunSpec(data=str(folder), sequences=4, length=5, steps=20, students=2, report_test=True, device="cpu")
 
 
 def finish(store: RunStore, run_folder: Path) -> dict[str, Any]:

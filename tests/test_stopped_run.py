@@ -6,26 +6,20 @@ import dataclasses
 import threading
 import time
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
-from cycle_world import cycle_folder
+from short_runs import no_map, short_runs
 
 import foster.pipeline
-from foster.distiller import DistillConfig
 from foster.errors import UserError
 from foster.formats import load_dataset
-from foster.interactions import Interactions
 from foster.pipeline import execute
 from foster.runs import Run, RunState, RunStore, RunWriter, Stopped
 from foster.spec import RunSpec
-from foster.training import Recipe
-from foster.trajectory import ExpertConfig
 
 
 class StoppingWriter(RunWriter):
@@ -51,28 +45,14 @@ class PausingWriter(RunWriter):
             (self.folder / "pause").touch()
 
 
-def no_map(train: Interactions, totals: np.ndarray, *_: object) -> pd.DataFrame:
-    return pd.DataFrame({"mass": totals.sum(0)})
-
-
 @pytest.fixture(scope="module")
 def spec(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunSpec]:
     """Seconds of work: short experts, students and resets; every stage still takes several steps."""
-    folder = cycle_folder(tmp_path_factory.mktemp("data") / "cycle")
-
-    def with_embeddings(source: str) -> Any:
-        return dataclasses.replace(load_dataset(source), embeddings=folder / "embeddings.safetensors")
-
-    with pytest.MonkeyPatch.context() as patch:
+    folder = tmp_path_factory.mktemp("data") / "cycle"
+    with short_runs(folder, save_every=4, paths=2, student_steps=1) as patch:
         patch.setenv("OMP_NUM_THREADS", "2")  # students side by side: a stop meets several of them
-        patch.setattr(foster.pipeline, "load_dataset", with_embeddings)
-        patch.setattr(foster.pipeline, "SOFT_RECIPE", Recipe(steps=4))
-        patch.setattr(foster.pipeline, "HARD_RECIPE", Recipe(steps=4))
-        patch.setattr(foster.pipeline, "ExpertConfig", partial(ExpertConfig, patience=1, check_every=8, batch_size=16))
-        patch.setattr(foster.pipeline, "DistillConfig", partial(DistillConfig, save_every=4, paths=2, student_steps=1))
         patch.setattr(foster.pipeline, "item_map", no_map)
         yield RunSpec(data=str(folder), sequences=3, length=4, steps=10, students=2, report_test=True, device="cpu")
-    torch.use_deterministic_algorithms(False)
 
 
 def result(run: Run) -> dict[str, Any]:

@@ -1,0 +1,46 @@
+"""Runs of seconds: the cycle world with shipped embeddings, and recipes of a few steps for whoever trains in it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+from cycle_world import cycle_folder
+
+import foster.pipeline
+from foster.distiller import DistillConfig
+from foster.formats import load_dataset
+from foster.training import Recipe
+from foster.trajectory import ExpertConfig
+
+
+@contextmanager
+def short_runs(folder: Path, *, steps: int = 4, **loop: Any) -> Iterator[pytest.MonkeyPatch]:
+    """Every run inside trains students of `steps` steps on the cycle in `folder`, which is made; loop: changes of
+    DistillConfig. Yields what the patches are made with, for more of them."""
+    cycle_folder(folder)
+
+    def with_embeddings(source: str) -> Any:
+        return dataclasses.replace(load_dataset(source), embeddings=folder / "embeddings.safetensors")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(foster.pipeline, "load_dataset", with_embeddings)
+        patch.setattr(foster.pipeline, "SOFT_RECIPE", Recipe(steps=steps))
+        patch.setattr(foster.pipeline, "HARD_RECIPE", Recipe(steps=steps))
+        patch.setattr(foster.pipeline, "ExpertConfig", partial(ExpertConfig, patience=1, check_every=8, batch_size=16))
+        if loop:
+            patch.setattr(foster.pipeline, "DistillConfig", partial(DistillConfig, **loop))
+        yield patch
+    torch.use_deterministic_algorithms(False)
+
+
+def no_map(train: Any, totals: Any, *_: object) -> pd.DataFrame:
+    """In the place of `item_map`, whose layouts take seconds."""
+    return pd.DataFrame({"mass": totals.sum(0)})
