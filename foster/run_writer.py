@@ -125,7 +125,7 @@ class RunWriter:
 
     def write_table(self, name: str, table: pd.DataFrame) -> None:
         """Parquet, without the index."""
-        self.write_file(name, lambda temporary: table.to_parquet(temporary, index=False))
+        self.write_file(name, lambda temporary: table.to_parquet(temporary, index=False, compression="zstd"))
 
     def write_file(self, name: str, save: Callable[[Path], object]) -> None:
         """For every other kind of file: `save(path)` writes a temporary one, which then takes its place in one step."""

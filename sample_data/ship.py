@@ -1,0 +1,41 @@
+"""Puts a finished run among those that come with the sample: `python sample_data/ship.py RUN_FOLDER NAME`.
+
+What only a resume needs stays behind, and every path of this machine with it. With `--lean` the models stay behind
+too, and of the snapshots every third is kept, first and last among them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+BEHIND = ("checkpoints", "cache.json", "lock", "log.txt", "note.json")
+
+
+def ship(run: Path, name: str, lean: bool) -> Path:
+    """Copies `run` to sample_data/runs/NAME, in the place of what is there. Raises SystemExit for an unfinished run."""
+    status = json.loads((run / "status.json").read_text())
+    if status["state"] != "done":
+        raise SystemExit(f"{run.name} is {status['state']}; only a run that is done can be shipped")
+    there = Path(__file__).parent / "runs" / name
+    shutil.rmtree(there, ignore_errors=True)
+    shutil.copytree(run, there, ignore=shutil.ignore_patterns(*BEHIND, *(("models",) if lean else ())))
+    report = json.loads((there / "report.json").read_text())
+    (there / "report.json").write_text(json.dumps(report | {"run_id": name}))
+    (there / "log.txt").touch()
+    snapshots = sorted((there / "snapshots").iterdir())
+    for number, snapshot in enumerate(snapshots):
+        if lean and number % 3 and snapshot != snapshots[-1]:
+            snapshot.unlink()
+    return there
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, metavar="RUN_FOLDER")
+    parser.add_argument("name", metavar="NAME")
+    parser.add_argument("--lean", action="store_true")
+    given = parser.parse_args()
+    print(ship(given.run, given.name, given.lean))
