@@ -65,7 +65,7 @@ def _run_picker(selection: Selection) -> None:
         list(names),
         selection.run.id if selection.run is not None else None,
         format_func=lambda run_id: names.get(run_id, run_id),
-        clears=("step", "sequence", "page", "area", "chosen"),
+        clears=("step", "sequence", "page", "area", "chosen", "data"),
         label_visibility="collapsed",
         placeholder="Choose a run",
         width=260,

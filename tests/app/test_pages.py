@@ -179,6 +179,60 @@ def test_the_form_launches_what_it_says(store: Path, visit: Open, monkeypatch: p
     assert app.query_params["run"]
 
 
+def form(app: AppTest) -> dict[str, object]:
+    """What the form on Distil holds."""
+    fields = [app.select_slider(key=f"form-{name}") for name in ("sequences", "length", "regularisation")]
+    fields += [app.number_input(key=f"form-{name}") for name in ("steps", "students", "seed")]
+    fields += [app.button_group(key="form-device"), app.toggle(key="form-report-test"), app.selectbox(key="url-data")]
+    return {str(field.key).removeprefix("form-"): field.value for field in fields}
+
+
+def varied(folder: Path, **fields: object) -> dict[str, object]:
+    """Writes settings into a run, and gives what a form filled with them holds."""
+    spec = json.loads((folder / "spec.json").read_text()) | fields
+    (folder / "spec.json").write_text(json.dumps(spec))
+    names = ("sequences", "length", "regularisation", "steps", "students", "seed", "device")
+    source = "sample" if spec["data"] == "sample" else Path(spec["data"]).name
+    return {name: spec[name] for name in names} | {"report-test": spec["report_test"], "url-data": source}
+
+
+def test_the_form_is_filled_from_the_run_that_the_address_asks_for(
+    store: Path, visit: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FOSTER_DATA", "/srv/films")
+    odd = {"sequences": 17, "length": 9, "regularisation": 0.07, "steps": 123, "students": 5, "seed": 42}
+    first = varied(lay_run(store), **odd, device="cpu", report_test=True, data="/srv/films")
+    second = varied(lay_run(store, RUN.replace("0001", "0002")), steps=None, seed=7)
+    untouched = form(visit("pages/distil.py"))
+    app = visit("pages/distil.py", run=RUN)
+    assert form(app) == first
+    assert form(visit("pages/distil.py")) == untouched
+
+    check(app.select_slider(key="form-sequences").set_value(40).run())
+    check(app.number_input(key="form-seed").set_value(3).run())
+    check(app.selectbox(key="url-data").set_value("sample").run())
+    check(app.run())
+    assert form(app) == first | {"sequences": 40, "seed": 3, "url-data": "sample"}, "what was typed stays"
+    runs = app.selectbox(key="url-run")
+    check(runs.select_index(1 - runs.index).run())
+    assert form(app) == second, "another run fills it again"
+    assert "data" not in app.query_params
+    check(app.number_input(key="form-seed").set_value(8).run())
+    app.switch_page("pages/sequences.py")
+    check(app.run())
+    app.switch_page("pages/distil.py")
+    assert form(check(app.run())) == second | {"seed": 8}, "a switch of pages keeps it"
+
+
+def test_a_run_on_data_that_are_not_listed_fills_the_rest_of_the_form(store: Path, visit: Open) -> None:
+    lay_run(store, data="/srv/secret/films", sequences=5)
+    varied(store / RUN, sequences=5)
+    app = visit("pages/distil.py", run=RUN)
+    assert form(app)["sequences"] == 5
+    assert "The data of the run are not listed here" in shown(app)
+    assert "secret" not in shown(app)
+
+
 def test_data_folders_come_from_the_server_and_hide_their_path(
     store: Path, visit: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
