@@ -18,7 +18,9 @@ heading(
     "be read long before a run has ended.",
 )
 varied = selection.run if address.asked("run") else None
-bench, sight = st.columns([4, 8], gap="large")
+working = selection.status is not None and not selection.status.is_terminal
+with st.container(key="distil-working" if working else "distil-resting"):
+    bench, sight = st.columns([4, 8], gap="large")
 with bench:
     source = source_menu(sources(selection.store), varied)
     look = "Look inside it, or bring your own" if selection.uploads else "Look inside it"
@@ -30,7 +32,7 @@ with bench:
     asked = st.button("Distil", type="primary", icon=":material/science:", disabled=not ready, width="stretch")
     if asked and ready and spec is not None:
         live.start(selection, spec)
-with sight:
+with sight, st.container(key="sight"):
     if selection.run is None and selection.unknown is None and selection.problem is None:
         live.idle(selection)
     else:

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from run_folders import HOSTILE, TITLES, held, lay_run
@@ -67,6 +68,18 @@ def strings(value: object) -> Iterator[str]:
             yield from strings(each)
 
 
+def containers(app: AppTest) -> set[str]:
+    """The keys of the page's containers, to which the style sheet refers."""
+
+    def inside(block: Any) -> Iterator[str]:
+        for each in getattr(block, "children", {}).values():
+            if (proto := getattr(each, "proto", None)) is not None and getattr(proto, "id", ""):
+                yield str(proto.id)
+            yield from inside(each)
+
+    return {name.split("-", 2)[-1] for name in inside(app.main)}
+
+
 def links(app: AppTest) -> dict[str, str]:
     return {each.proto.label: each.proto.query_string for each in app.get("page_link")}
 
@@ -111,7 +124,7 @@ def test_an_unknown_run_is_named_and_the_others_are_offered(page: str, store: Pa
 @pytest.mark.parametrize("ready", ["nothing", "snapshots"])
 @pytest.mark.parametrize(
     ("state", "said"),
-    [("queued", "Waiting in the queue"), ("failed", "no GPU"), ("stopped", "Stopped on request"), ("running", "Lost")],
+    [("queued", "Starting…"), ("failed", "no GPU"), ("stopped", "Stopped on request"), ("running", "Lost")],
 )
 def test_an_unfinished_run_says_where_it_stands(
     page: str, ready: str, state: str, said: str, store: Path, visit: Open
@@ -136,6 +149,27 @@ def test_a_running_run_shows_what_it_has(page: str, store: Path, visit: Open) ->
         assert "Sequence 1" in text
     if page == "pages/map.py":
         assert "No map yet" in text
+
+
+def test_a_queued_run_waits_only_for_what_is_ahead_of_it(store: Path, visit: Open) -> None:
+    first, second, third = (RUN.replace("0001", f"000{number}") for number in (1, 2, 3))
+    for number, run_id in enumerate((third, second)):
+        lay_run(store, run_id, "queued", ready="nothing", age=60.0 * number)
+    for page in PAGES:
+        assert "Starting…" in shown(visit(page, run=second))
+        assert "Waiting in the queue" in shown(visit(page, run=third))
+    with held(lay_run(store, first, "running", ready="nothing")):
+        assert "Waiting in the queue" in shown(visit("pages/distil.py", run=second)), "one is at work"
+
+
+def test_a_run_at_work_is_marked_so_that_a_narrow_screen_shows_it_first(store: Path, visit: Open) -> None:
+    style = (ROOT / "foster" / "ui" / "style.css").read_text(encoding="utf-8")
+    assert ".st-key-distil-working" in style
+    lay_run(store)
+    assert containers(visit("pages/distil.py", run=RUN)) >= {"distil-resting", "sight"}
+    working = RUN.replace("0001", "0002")
+    with held(lay_run(store, working, "running", ready="snapshots")):
+        assert containers(visit("pages/distil.py", run=working)) >= {"distil-working", "sight"}
 
 
 def test_pause_stop_and_resume_leave_their_marks(store: Path, visit: Open) -> None:
@@ -175,7 +209,7 @@ def test_the_form_launches_what_it_says(store: Path, visit: Open, monkeypatch: p
     assert "50 positions, stored in at most 13 kB" in shown(app)
     check(next(button for button in app.button if button.label == "Distil").click().run())
     assert launched == [RunSpec(sequences=5, length=10, steps=30)]
-    assert "Waiting in the queue" in shown(app)
+    assert "Starting…" in shown(app)
     assert app.query_params["run"]
 
 
