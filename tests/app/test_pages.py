@@ -13,6 +13,8 @@ import pytest
 from run_folders import HOSTILE, TITLES, held, lay_run
 from streamlit.testing.v1 import AppTest
 
+from foster.run_label import RunLabel, write_label
+from foster.runs import RunStore
 from foster.spec import RunSpec
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -110,6 +112,19 @@ def test_a_finished_run_is_shown_and_links_keep_it(page: str, store: Path, visit
         "pages/map.py": f"All {len(TITLES)} items",
     }[page] in text
     assert page != "pages/map.py" or app.get("plotly_chart")
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("", "run-name"), ("Half of the users", 'run-name'), ("本" * 60, "run-name always")],
+)
+def test_the_name_of_the_chosen_run_is_shown_whole(name: str, told: str, store: Path, visit: Open) -> None:
+    """In the picker as far as there is room for it, and beneath it where there may be too little."""
+    write_label(RunStore(store, bundled=None).get(lay_run(store).name), RunLabel(name))
+    app = visit("pages/sequences.py", run=RUN)
+    (label,) = app.selectbox(key="url-run").options
+    assert name in label
+    assert f'<p class="{told}">{label}</p>' in shown(app)
 
 
 @pytest.mark.parametrize("page", PAGES)
