@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import pytest
 from run_folders import HOSTILE
 
 from foster.item_map import LAID_OUT
-from foster.ui import charts, film, maps, markup, moment, scores
+from foster.ui import charts, film, maps, markup, moment, palette, scores
 from foster.ui.area import MOST_CORNERS, Area
 from foster.ui.rows import UNKNOWN, Option, Place, Row, rows_of_snapshot, without_history
 
@@ -142,7 +143,54 @@ def test_a_search_and_a_sequence_are_drawn_on_top() -> None:
     names = [trace.name for trace in chart.figure.data]
     assert "chosen" in names
     assert len(next(trace for trace in chart.figure.data if trace.name == "the open sequence").x) == 3
-    assert "1 chosen item ringed" in chart.alt
+    assert "1 chosen item in a double ring" in chart.alt
+
+
+def contrast(first: str, second: str) -> float:
+    """Of two colours as #rrggbb, by WCAG 2."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return float(np.dot([0.2126, 0.7152, 0.0722], linear))
+
+    light, dark = sorted([luminance(first), luminance(second)], reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def page_colours() -> list[str]:
+    config = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
+    return [config["theme"][scheme]["backgroundColor"] for scheme in ("light", "dark")]
+
+
+@pytest.mark.parametrize("colour", list(maps.Colour))
+def test_what_is_chosen_is_told_apart_from_every_colour_and_page(colour: maps.Colour) -> None:
+    """By lightness alone, which every colour vision sees, and by a shape that no category has."""
+    table = points(50)
+    chart = maps.item_map(
+        table, [maps.View.REAL], colour, np.arange(50) == 7, outline=(maps.View.REAL, ((0.0, 0.0), (1.0, 1.0)))
+    )
+    layers = {trace.name: trace.marker for trace in chart.figure.data}
+    rings = [layers["around the chosen"], layers["chosen"]]
+    assert rings[0].line.width > rings[1].line.width + 2, "both lines are seen"
+    assert {ring.symbol for ring in rings} == {"circle-open"}
+    assert contrast(rings[0].color, rings[1].color) > 10
+    others = {*palette.CATEGORY_COLOURS, *(stop for _, stop in palette.SEQUENTIAL)}
+    lines = [shape.line.color for shape in chart.figure.layout.shapes]
+    for pair in ([ring.color for ring in rings], lines):
+        assert not set(pair) & others
+        for other in [*page_colours(), *others]:
+            assert max(contrast(line, other) for line in pair) >= 3, other
+
+
+def test_the_titles_of_the_map_stand_below_the_toolbar() -> None:
+    table = points(50)
+    chart = maps.item_map(table, list(maps.View), maps.Colour.CATEGORY, np.zeros(50, dtype=bool))
+    layout = chart.figure.layout
+    assert [title.text for title in layout.annotations] == list(maps.VIEW_TITLES.values())
+    assert all((title.y, title.yanchor) == (1, "bottom") for title in layout.annotations), "right above the points"
+    title = 1.6 * 16  # pixels of a line
+    assert layout.margin.t - title > 40, "what is left above them is for the tools"
 
 
 def taught(*words: str) -> list[Row]:
