@@ -48,7 +48,11 @@ def comparison(selection: Selection, run: Run) -> None:
             "metric", "Metric", list(Metric), Metric.RECALL, format_func=lineup.METRIC_NAMES.__getitem__
         )
         part = address.segments(
-            "items", "Measured on", list(Part), Part.VALID, format_func=lineup.PART_NAMES.__getitem__
+            "items",
+            "Measured on",
+            list(Part),
+            lineup.shared_part(entrants),
+            format_func=lineup.PART_NAMES.__getitem__,
         )
         scale = address.segments(
             "scale", "Shown as", list(contest.Scale), contest.Scale.SHARE, format_func=SCALES.__getitem__
