@@ -99,9 +99,9 @@ def item_map(
     """One panel a view.
 
     points: item, title, category, popularity, mass and x_*, y_* of each view, one row an item. matches: bool [rows],
-    the chosen items; they get a double ring and the others fade. drawn: a synthetic sequence; its course is joined by a line.
-    outline: an area in one view, by two corners of a box or more of a lasso. shaded: places of
-    items that are too many for points; they are a shade behind them.
+    the chosen items; they get a double ring and the others fade. drawn: a synthetic sequence; its course is joined by
+    a line. outline: an area in one view, by two corners of a box or more of a lasso. shaded: places of items that are
+    too many for points; they are a shade behind them.
     """
     drawn = drawn or Drawn()
     figure = make_subplots(

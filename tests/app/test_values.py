@@ -6,6 +6,7 @@ import doctest
 import importlib
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -228,6 +229,34 @@ def test_the_film_shows_each_word_while_it_lasts() -> None:
     assert "starts as: after read 0 comes A; after read 1 comes B" in picture
     assert "ends as: after read 0 comes A; after read 1 comes C" in picture
     assert "<script" not in picture
+
+
+def test_the_wall_of_the_film_ends_above_its_caption() -> None:
+    picture = film.film([film.Scene(0, taught("A"))], ["title"], "The log.", "The result.", "How titles condense")
+    stage, _, caption = picture.partition('<div class="film-caption">')
+    assert stage.count("<div") - 1 == stage.count("</div>"), "the stage is closed: only the picture is open"
+    assert 'class="film-stage"><div class="film-wall">' in stage
+    assert "The log." in caption
+    wall, said = (rules(style(), name) for name in (".film-wall", ".film-caption p"))
+    assert "overflow: hidden" in wall
+    assert "position" not in said, "its height is that of the longest caption"
+
+
+def style() -> str:
+    return (ROOT / "foster" / "ui" / "style.css").read_text(encoding="utf-8")
+
+
+def rules(sheet: str, selector: str) -> str:
+    """What a style sheet says of a selector, outside of conditions."""
+    return " ".join(re.findall(rf"^{re.escape(selector)} \{{([^}}]*)\}}", sheet, re.MULTILINE))
+
+
+def test_a_link_to_a_page_has_a_focus_that_is_seen_in_light_and_dark() -> None:
+    focus = rules(style(), '.stApp [data-testid="stPageLink-NavLink"]:focus-visible')
+    assert "outline: 2px solid var(--accent)" in focus
+    (accents,) = re.findall(r"--accent: light-dark\((#\w{6}), (#\w{6})\)", style())
+    for accent, page in zip(accents, page_colours(), strict=True):
+        assert contrast(accent, page) >= 3
 
 
 def test_scores_compare_with_everything() -> None:
