@@ -116,7 +116,7 @@ def test_a_finished_run_is_shown_and_links_keep_it(page: str, store: Path, visit
 
 @pytest.mark.parametrize(
     ("name", "told"),
-    [("", "run-name"), ("Half of the users", 'run-name'), ("本" * 60, "run-name always")],
+    [("", "run-name"), ("Half of the users", "run-name"), ("本" * 60, "run-name always")],
 )
 def test_the_name_of_the_chosen_run_is_shown_whole(name: str, told: str, store: Path, visit: Open) -> None:
     """In the picker as far as there is room for it, and beneath it where there may be too little."""
