@@ -22,7 +22,7 @@ OFFERED = 20_000  # titles to choose from; the most popular of a larger catalogu
 
 def recommendations(selection: Selection, run: Run, status: RunStatus) -> None:
     if not kept(run):
-        _no_students(run, status)
+        _no_students(selection, run, status)
         return
     items = load.table(run, "items")
     try:
@@ -40,8 +40,21 @@ def recommendations(selection: Selection, run: Run, status: RunStatus) -> None:
     _answers(found, history, came_next, titles, status)
 
 
-def _no_students(run: Run, status: RunStatus) -> None:
-    if not status.is_terminal:
+def _no_students(selection: Selection, run: Run, status: RunStatus) -> None:
+    if run.shipped:
+        note(
+            "This run has no students",
+            "It is shipped without the models of its students, so that the sample stays small: there is nobody to ask. "
+            "Its sequences and its numbers are all there, and the demo run has its students.",
+        )
+        if selection.demo is not None and selection.demo != run:
+            st.page_link(
+                "pages/recommend.py",
+                label="Ask the students of the demo",
+                icon=":material/play_circle:",
+                query_params=address.carried(run=selection.demo.id),
+            )
+    elif not status.is_terminal:
         note("No students yet", "A run keeps its students when it has trained them, near its end.")
     elif status.state is RunState.DONE:
         note(
