@@ -13,4 +13,4 @@ heading(
 )
 run, status = need_run(selection)
 banner(selection.store, run, status)
-opening(run)
+opening(selection, run)

@@ -13,6 +13,10 @@ PURPLE = "#C06597"
 OCHRE = "#B8860B"
 GREY = "#83878C"
 
+# What is chosen on a map: a dark line inside a light one. On any page, and on any colour of a map, one of the two has a
+# contrast of at least 3:1.
+CHOSEN, AROUND_CHOSEN = "#16191D", "#FFFFFF"
+
 # Points of a map: eight groups at most, each with its own colour *and* marker.
 CATEGORY_COLOURS = ("#1F7FBF", "#D55E00", "#0B9970", "#E69F00", "#C06597", "#56B4E9", "#8C6D46", "#83878C")
 CATEGORY_SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up", "x", "triangle-down", "circle-open")

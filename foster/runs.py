@@ -54,6 +54,11 @@ class Run:
     read_only: bool = False
     shipped: bool = False
 
+    @property
+    def is_lesson(self) -> bool:
+        """Shipped beside the demo run to show what breaks; ids of other runs begin with a date."""
+        return self.shipped and self.id.startswith("lesson-")
+
     @cached_property
     def spec(self) -> RunSpec:
         """Raises UserError when it is missing or damaged."""

@@ -90,3 +90,12 @@ def plural(number: int, one: str, many: str | None = None) -> str:
     ('1 sequence', '20 sequences', '0 categories')
     """
     return f"{count(number)} {one if number == 1 else many or one + 's'}"
+
+
+def ordinal(number: int) -> str:
+    """
+    >>> ordinal(2), ordinal(11), ordinal(23)
+    ('2nd', '11th', '23rd')
+    """
+    last = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{count(number)}{last}"

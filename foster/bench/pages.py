@@ -99,7 +99,9 @@ def opened_page(page: str) -> AppTest:
     # Outside a server it warns of that, several lines a page.
     logging.getLogger("streamlit.runtime.scriptrunner_utils.script_run_context").setLevel(logging.ERROR)
     app = AppTest.from_file(str(bundled_path("app.py")), default_timeout=PATIENCE_S)
-    app.query_params["run"] = next(run.id for run in RunStore(default_root()).list() if run.shipped)
+    app.query_params["run"] = next(
+        run.id for run in RunStore(default_root()).list() if run.shipped and not run.is_lesson
+    )
     if page != "app.py":
         app.switch_page(page)
     app.run()

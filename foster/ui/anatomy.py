@@ -10,6 +10,7 @@ from foster.ui.datasets import Log
 from foster.ui.log_facts import Example
 from foster.ui.markup import Markup, plain, show, tag
 from foster.ui.sources import Origin, Source
+from foster.ui.states import note
 from foster.ui.titles import stats
 
 SHOWN_ITEMS = 2_000  # rows of the table; a search looks through all of them
@@ -18,6 +19,7 @@ _ROLES = ("test", "validation")  # of the last and the second last event
 
 def anatomy(source: Source, log: Log) -> None:
     facts = log.facts
+    warn_of_few(facts.users, facts.train_events)
     spread = f"median; {words.count(facts.shortest)} to {words.count(facts.longest)}"
     show(
         stats(
@@ -50,6 +52,12 @@ def anatomy(source: Source, log: Log) -> None:
         _dropped(source, log)
     st.space("small")
     _titles(log)
+
+
+def warn_of_few(users: int, train_events: int) -> None:
+    """Says that a log is too small for results to mean much, if it is."""
+    if said := log_facts.say_few(users, train_events):
+        note("A very small log", said)
 
 
 def _draw(chart: Chart, key: str) -> None:

@@ -79,7 +79,7 @@ def item_map(run: Run, status: RunStatus) -> None:
             selection_mode=("points", "box", "lasso"),
             config=_CONFIG,
         )
-        st.caption(_legend(now, sight, colour, drawn))
+        st.caption(_legend(now, sight, colour, drawn, bool(mask.any())))
     with right:
         picked(points, mask, found, rows)
     _table(points, found)
@@ -138,8 +138,8 @@ def _drawn(views: tuple[View, ...]) -> None:
         chosen.put_items(int(each["customdata"][4]) for each in selection["points"] if len(each["customdata"]) > 4)
 
 
-def _legend(now: str, sight: Sight, colour: Colour, drawn: maps.Drawn) -> str:
-    said = []
+def _legend(now: str, sight: Sight, colour: Colour, drawn: maps.Drawn, chosen: bool) -> str:
+    said = ["Chosen items stand in a double ring, dark and light."] if chosen else []
     if colour is Colour.CATEGORY:
         said.append("Size: training events" + (", on the right synthetic mass." if sight is Sight.BESIDE else "."))
     if now != RESULT:

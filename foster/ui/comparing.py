@@ -48,7 +48,11 @@ def comparison(selection: Selection, run: Run) -> None:
             "metric", "Metric", list(Metric), Metric.RECALL, format_func=lineup.METRIC_NAMES.__getitem__
         )
         part = address.segments(
-            "items", "Measured on", list(Part), Part.VALID, format_func=lineup.PART_NAMES.__getitem__
+            "items",
+            "Measured on",
+            list(Part),
+            lineup.shared_part(entrants),
+            format_func=lineup.PART_NAMES.__getitem__,
         )
         scale = address.segments(
             "scale", "Shown as", list(contest.Scale), contest.Scale.SHARE, format_func=SCALES.__getitem__
@@ -71,7 +75,11 @@ def _chosen(selection: Selection, run: Run) -> list[str]:
         (each, status) for each, status in selection.runs if each.id != run.id and status.state is RunState.DONE
     ]
     names = {each.id: label(each, status) for each, status in finished}
-    default = _on_the_same_data(run, [each for each, _ in finished[:LOOKED_AT]])
+    # A lesson is held against the demo, and stands beside nothing else unasked.
+    others = [each for each, _ in finished if not each.is_lesson]
+    if run.is_lesson and selection.demo is not None:
+        others = [selection.demo]
+    default = _on_the_same_data(run, others[:LOOKED_AT])
     return address.several(
         "beside",
         "Compare it with",

@@ -85,20 +85,11 @@ def told(entrant: Entrant, others: Sequence[Entrant], part: Part) -> str:
     said += f", condensing {words.duration(cost.condense)} more, a student then {words.duration(cost.student)}."
     if cost.pays_from is None:
         return f"{said} A student takes no less time than full training, so condensing does not pay in time here."
-    said += f" Condensing is the faster way from the {_ordinal(cost.pays_from)} student on."
+    said += f" Condensing is the faster way from the {words.ordinal(cost.pays_from)} student on."
     soft = entrant.score(SOFT, Metric.RECALL, part)
     if soft is not None and soft.share is not None:
         said += f" In time, not in quality: such a student reaches {words.share(soft.share)} of full data."
     return said
-
-
-def _ordinal(number: int) -> str:
-    """
-    >>> _ordinal(2), _ordinal(11), _ordinal(23)
-    ('2nd', '11th', '23rd')
-    """
-    last = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{words.count(number)}{last}"
 
 
 def table(entrants: Sequence[Entrant]) -> list[dict[str, object]]:

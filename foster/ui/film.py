@@ -59,8 +59,7 @@ def film(scenes: Sequence[Scene], wall: Sequence[str], log: str, result: str, he
     captions = [_timed("p", span.value, span) for span in [Span(log, -1, FIRST - 0.35), *_spans(said, times)]]
     picture = tag(
         "div",
-        tag("div", *bricks, class_="film-wall"),
-        tag("div", *grid, class_="film-grid"),
+        tag("div", tag("div", *bricks, class_="film-wall"), tag("div", *grid, class_="film-grid"), class_="film-stage"),
         tag("div", *captions, class_="film-caption"),
         tag("div", tag("b"), class_="film-clock"),
         class_="film-picture",

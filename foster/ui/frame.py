@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unicodedata import east_asian_width
 
 import streamlit as st
 
@@ -25,6 +26,8 @@ PAGES = {
     "Learn": "pages/learn.py",
 }
 SHOWN_RUNS = 200  # the newest; older ones open by their address
+# Pixels of the run picker: room for its arrow, a wide letter, and what it may take.
+ARROW, LETTER, NARROWEST, WIDEST, PHONE = 58, 7, 260, 720, 350
 
 
 def frame(title: str, prefer: Prefer = Prefer.FINISHED, picks: bool = True) -> Selection:
@@ -59,17 +62,30 @@ def _run_picker(selection: Selection) -> None:
     names = {run.id: label(run, status) for run, status in selection.runs[:SHOWN_RUNS]}
     if selection.run is not None and selection.status is not None:
         names.setdefault(selection.run.id, label(selection.run, selection.status))
+    chosen = selection.run.id if selection.run is not None else None
+    room = _room(names[chosen]) if chosen is not None else NARROWEST
     address.menu(
         "run",
         "Run",
         list(names),
-        selection.run.id if selection.run is not None else None,
+        chosen,
         format_func=lambda run_id: names.get(run_id, run_id),
-        clears=("step", "sequence", "page", "area", "chosen"),
+        clears=("step", "sequence", "page", "area", "chosen", "data"),
         label_visibility="collapsed",
         placeholder="Choose a run",
-        width=260,
+        width=max(NARROWEST, min(room, WIDEST)),
     )
+    if chosen is not None and room > PHONE:  # a field of one line would cut it off
+        show(tag("p", names[chosen], class_="run-name" if room <= WIDEST else "run-name always"))
+
+
+def _room(text: str) -> int:
+    """Pixels in which the picker shows a label whole; letters of two columns count twice.
+
+    >>> _room("Demo: sample books, 20 × 20, γ 0.1"), _room("本" * 10)
+    (296, 198)
+    """
+    return ARROW + LETTER * sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 def heading(title: str, lead: str = "") -> None:

@@ -12,8 +12,8 @@ LOOKED_AT = 20
 
 
 def earlier(selection: Selection) -> list[Earlier]:
-    """The newest finished runs that say how long they took, the shipped demo among them."""
-    finished = [run for run, status in selection.runs if status.state is RunState.DONE]
+    """The newest finished runs that say how long they took, the shipped demo among them; lessons are too unusual."""
+    finished = [run for run, status in selection.runs if status.state is RunState.DONE and not run.is_lesson]
     shipped = [run for run in finished if run.shipped]
     found = []
     for run in [*finished[:LOOKED_AT], *(run for run in shipped if run not in finished[:LOOKED_AT])]:

@@ -136,6 +136,11 @@ def _data_name(key: tuple[object, ...]) -> str:
     return f"{name} ({', '.join(sizes)})" if sizes else name
 
 
+def shared_part(entrants: Sequence[Entrant]) -> Part:
+    """The items that a comparison is about unless a person says otherwise: test where every run reports them."""
+    return Part.TEST if all(entrant.rows(Part.TEST) for entrant in entrants) else Part.VALID
+
+
 def row_name(row: str) -> str:
     """A row as a person reads it; an unknown one by its own name, as plain text.
 

@@ -142,10 +142,11 @@ def truth_text(lists: Mapping[str, Sequence[Recommendation]], came_next: int, ti
         said = f". No list has it among its first {deepest}: what people take next is hard to tell."
     else:
         places = [
-            f"{'everything' if row == REFERENCE else SHORT.get(row, row)} {f'place {rank}' if rank else 'further down'}"
+            f"{words.ordinal(rank) if rank else f'below the {words.ordinal(len(lists[row]))} place'} by "
+            f"{'everything' if row == REFERENCE else SHORT.get(row, row)}"
             for row, rank in ranks.items()
         ]
-        said = f". In the lists: {'; '.join(places)}."
+        said = f". Ranked {'; '.join(places)}."
     return tag("p", join("This reader really went on to ", title, said), class_="say")
 
 

@@ -15,6 +15,7 @@ from foster.ui import words
 
 CURVE_POINTS = 200
 EXAMPLES = 5
+FEW_USERS, FEW_TRAIN_EVENTS = 50, 200  # below them results say little
 _WIDTHS = tuple(step * 10**power for power in range(7) for step in (1, 2, 5))
 SHOWN_EVENTS = 24  # the latest of an example's history
 
@@ -153,6 +154,32 @@ def say_popularity(log: LogFacts) -> str:
     tenth = words.plural(max(1, round(log.items / 10)), "item")
     said = f"The most popular tenth, {tenth}, takes {words.share(log.top_share)} of all events"
     return f"{said}; {words.plural(log.never, 'item')} nobody took." if log.never else f"{said}; every item was taken."
+
+
+def say_few(users: int, train_events: int) -> str:
+    """A warning where a log is too small for results to mean much, '' for any other.
+
+    >>> say_few(49, 5000)
+    '49 users and 5,000 training events: with fewer than 50 users results say little. One more hit or miss moves \
+Recall by 2.0 points, and another seed may turn the order round. It can be distilled all the same.'
+    >>> say_few(50, 200)
+    ''
+    """
+    few = [
+        said
+        for said, applies in (
+            (f"fewer than {FEW_USERS} users", users < FEW_USERS),
+            (f"fewer than {FEW_TRAIN_EVENTS} training events", train_events < FEW_TRAIN_EVENTS),
+        )
+        if applies
+    ]
+    if not few:
+        return ""
+    sizes = f"{words.plural(users, 'user')} and {words.plural(train_events, 'training event')}"
+    return (
+        f"{sizes}: with {' and '.join(few)} results say little. One more hit or miss moves Recall by "
+        f"{100 / users:.1f} points, and another seed may turn the order round. It can be distilled all the same."
+    )
 
 
 def say_repeats(log: LogFacts) -> str:

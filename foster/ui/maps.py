@@ -20,6 +20,7 @@ MAX_POINTS = 20_000
 WEBGL_FROM = 1_500  # fewer points are crisper, and need no WebGL, as SVG
 FEW = 100  # found items stand out by size
 CROWDED = 2_000  # of more points each is smaller and has no rim
+TOOLBAR = 34  # pixels of plotly's tools above the titles
 GROUPS = 7  # the largest categories get a colour and a marker each, the others share the last
 
 
@@ -98,9 +99,9 @@ def item_map(
     """One panel a view.
 
     points: item, title, category, popularity, mass and x_*, y_* of each view, one row an item. matches: bool [rows],
-    the chosen items; they get a ring and the others fade. drawn: a synthetic sequence; its course is joined by a line.
-    outline: an area in one view, by two corners of a box or more of a lasso. shaded: places of
-    items that are too many for points; they are a shade behind them.
+    the chosen items; they get a double ring and the others fade. drawn: a synthetic sequence; its course is joined by
+    a line. outline: an area in one view, by two corners of a box or more of a lasso. shaded: places of items that are
+    too many for points; they are a shade behind them.
     """
     drawn = drawn or Drawn()
     figure = make_subplots(
@@ -149,9 +150,13 @@ def item_map(
                 col=column,
             )
         if outline is not None and outline[0] is view:
-            figure.add_shape(**_outline(outline[1]), row=1, col=column)
+            for line in _OUTLINE:
+                figure.add_shape(**_shape(outline[1]), line=line, row=1, col=column)
+        chosen = np.flatnonzero(matches)
+        outer, inner = _rings(len(chosen))
         for name, marked, kind, says, marker in (
-            ("chosen", np.flatnonzero(matches), scatter, "%{customdata[1]}", _ring(int(matches.sum()))),
+            ("around the chosen", chosen, scatter, "", outer),
+            ("chosen", chosen, scatter, "%{customdata[1]}", inner),
             ("read by the sequence", np.array(reads, dtype=int), go.Scatter, "read by the sequence", _READ),
         ):
             if len(marked):
@@ -162,11 +167,11 @@ def item_map(
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False)
     figure.update_layout(
-        height=560,
-        margin={"l": 0, "r": 0, "t": 36, "b": 0},
+        height=560 + TOOLBAR,
+        margin={"l": 0, "r": 0, "t": 36 + TOOLBAR, "b": 0},  # the titles stand below the toolbar, next to the points
         hoverlabel={"align": "left"},
         dragmode=_DRAG_MODES[drag],
-        newselection={"line": {"color": palette.VERMILION, "width": 2, "dash": "dot"}},
+        newselection={"line": {"width": 2, "dash": "dot"}},  # black or white, as the page asks for
         legend={"orientation": "h", "y": -0.02, "yanchor": "top", "x": 0, "itemsizing": "constant"},
         uirevision=f"map-{'-'.join(views)}",
     )
@@ -225,27 +230,34 @@ def _size(amount: np.ndarray) -> np.ndarray:
     return (4 + 11 * grown / max(float(grown.max(initial=0.0)), 1e-9)) * room
 
 
-def _outline(corners: Sequence[tuple[float, float]]) -> dict:
+_OUTLINE = (
+    {"color": palette.AROUND_CHOSEN, "width": 3.5},
+    {"color": palette.CHOSEN, "width": 2, "dash": "dash"},
+)
+
+
+def _shape(corners: Sequence[tuple[float, float]]) -> dict:
     """A box by two corners, a lasso by more, as a plotly shape."""
-    line = {"color": palette.VERMILION, "width": 1.5, "dash": "dot"}
     if len(corners) == 2:
         (x0, y0), (x1, y1) = corners
-        return {"type": "rect", "x0": x0, "y0": y0, "x1": x1, "y1": y1, "line": line}
-    return {"type": "path", "path": "M" + "L".join(f"{x:.4f},{y:.4f}" for x, y in corners) + "Z", "line": line}
+        return {"type": "rect", "x0": x0, "y0": y0, "x1": x1, "y1": y1}
+    return {"type": "path", "path": "M" + "L".join(f"{x:.4f},{y:.4f}" for x, y in corners) + "Z"}
 
 
 def _marks(figure: go.Figure, scatter: type, places: dict, column: int, says: str, marker: dict) -> None:
-    """Items that stand out by an open shape around each. places: name, x, y, customdata; says: shown on hover."""
-    hover = f"%{{customdata[0]}}<br>{says}<extra></extra>"
-    trace = scatter(**places, mode="markers", showlegend=False, hovertemplate=hover, marker=marker)
+    """Items that stand out by an open shape around each. places: name, x, y, customdata; says: shown on hover, if it
+    is not ''."""
+    hover = {"hovertemplate": f"%{{customdata[0]}}<br>{says}<extra></extra>"} if says else {"hoverinfo": "skip"}
+    trace = scatter(**places, mode="markers", showlegend=False, marker=marker, **hover)
     figure.add_trace(trace, row=1, col=column)
 
 
-def _ring(count: int) -> dict:
-    """Of chosen items: thinner where they are many."""
+def _rings(count: int) -> tuple[dict, dict]:
+    """Around chosen items, a broad light one under a dark one: thinner where they are many."""
     few = count <= 30
-    line = {"width": 2 if few else 1.2}
-    return {"size": 15 if few else 11, "symbol": "circle-open", "color": palette.VERMILION, "line": line}
+    ring = {"size": 16 if few else 12, "symbol": "circle-open"}
+    broad, narrow = {"width": 5 if few else 3.4}, {"width": 2.2 if few else 1.4}
+    return {**ring, "color": palette.AROUND_CHOSEN, "line": broad}, {**ring, "color": palette.CHOSEN, "line": narrow}
 
 
 _READ = {"size": 9, "symbol": "square-open", "color": palette.PURPLE, "line": {"width": 1.5}}
@@ -283,7 +295,7 @@ def _say(points: pd.DataFrame, views: Sequence[View], colour: Colour, matches: n
     else:
         said.append(f"Colour and size by {colour.value}: small and grey is little, large and orange is much.")
     if matches.any():
-        said.append(f"{words.plural(int(matches.sum()), 'chosen item')} ringed, and listed beside and below.")
+        said.append(f"{words.plural(int(matches.sum()), 'chosen item')} in a double ring, and listed beside and below.")
     if steps:
         said.append(f"A line joins the {steps} items that the drawn sequence leads through, from the star on.")
     said.append("The table below lists the same items.")

@@ -1,26 +1,31 @@
-"""The Start page's content: a run's snapshots as a picture that moves, its headline numbers, and the ways on."""
+"""The Start page's content: a run's snapshots as a picture that moves, its numbers, what breaks it, the ways on."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pandas as pd
 import streamlit as st
 
-from foster.runs import Run
+from foster.errors import UserError
+from foster.runs import Run, RunState
 from foster.ui import address, load, scores, words
+from foster.ui.breaking import LESSONS, Lesson, beside_demo
 from foster.ui.film import POSITIONS, SEQUENCES, WALL, Scene, film, pick_steps
+from foster.ui.lineup import Entrant
 from foster.ui.markup import show, tag
 from foster.ui.rows import rows_of_result, rows_of_snapshot
-from foster.ui.state import data_name
+from foster.ui.state import Selection, data_name
 
 
-def opening(run: Run) -> None:
+def opening(selection: Selection, run: Run) -> None:
     report = load.report(run)
     _picture(run, report)
     if report is not None:
         st.space("small")
         _numbers(run, report)
     st.space("small")
-    _lessons()
+    _lessons(selection)
     st.space("small")
     _ways_on(run)
 
@@ -91,29 +96,49 @@ def _numbers(run: Run, report: dict) -> None:
             )
 
 
-LESSONS = (
-    (
-        "A tiny budget",
-        {"lesson": "2", "dial": "1"},
-        "One sequence of eight books instead of 400 readers.",
-    ),
-    ("No labels", {"lesson": "2", "broken": "labels"}, "The same books as plain lists, without what may come next."),
-    ("Too much regulariser", {"lesson": "5", "dial": "10.0"}, "Pushed a hundred times harder than foster pushes."),
-)
-
-
-def _lessons() -> None:
+def _lessons(selection: Selection) -> None:
     show(tag("h2", "See it break"))
-    show(tag("p", "In a world of 24 books, computed while you look.", class_="say"))
-    for column, (name, query, text) in zip(st.columns(3, gap="large"), LESSONS, strict=True):
+    demo = None if selection.demo is None else _entrant(selection.demo)
+    runs = {run.id: run for run, status in selection.runs if run.is_lesson and status.state is RunState.DONE}
+    told = {}
+    for lesson in LESSONS:
+        if demo is not None and lesson.run_id in runs and (entrant := _entrant(runs[lesson.run_id])) is not None:
+            told[lesson.run_id] = beside_demo(entrant, demo)
+    lead = "Finished runs with other settings, each held against the demo run; below each a toy that shows the like."
+    show(tag("p", lead if told else "In a world of 24 books, computed while you look.", class_="say"))
+    for column, lesson in zip(st.columns(3, gap="large"), LESSONS, strict=True):
         with column:
-            st.page_link(
-                "pages/learn.py",
-                label=f"**{name}**",
-                icon=":material/school:",
-                query_params={**address.carried(), **query},
-            )
-            show(tag("p", text, class_="hint"))
+            if demo is not None and lesson.run_id in told:
+                st.page_link(
+                    "pages/compare.py",
+                    label=f"**{lesson.name}**",
+                    icon=":material/compare_arrows:",
+                    query_params={"run": demo.run_id, "beside": lesson.run_id},
+                )
+                show(tag("p", told[lesson.run_id], class_="hint"))
+            _toy(lesson, small=lesson.run_id in told)
+            if lesson.run_id not in told:
+                show(tag("p", lesson.toy_text, class_="hint"))
+
+
+def _toy(lesson: Lesson, small: bool) -> None:
+    st.page_link(
+        "pages/learn.py",
+        label=f"Toy lesson: {lesson.name.lower()}" if small else f"**{lesson.name}**",
+        icon=":material/school:",
+        query_params={**address.carried(), **lesson.toy},
+        help=lesson.toy_text if small else None,
+    )
+
+
+def _entrant(run: Run) -> Entrant | None:
+    """Steps chosen by rule are told by the last snapshot. None without a report that can be read."""
+    try:
+        report = load.report(run)
+    except UserError:
+        return None
+    steps = next(reversed(run.snapshots()), None) if run.spec.steps is None else run.spec.steps
+    return None if report is None else Entrant("", run.id, "", replace(run.spec, steps=steps), report)
 
 
 WAYS = (

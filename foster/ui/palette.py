@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from foster.palette import BLUE, CATEGORY_COLOURS, CATEGORY_SYMBOLS, GREEN, GREY, OCHRE, PURPLE, SEQUENTIAL, VERMILION
+from foster.palette import (
+    AROUND_CHOSEN,
+    BLUE,
+    CATEGORY_COLOURS,
+    CATEGORY_SYMBOLS,
+    CHOSEN,
+    GREEN,
+    GREY,
+    OCHRE,
+    PURPLE,
+    SEQUENTIAL,
+    VERMILION,
+)
 
 __all__ = [
+    "AROUND_CHOSEN",
     "BLUE",
     "CATEGORY_COLOURS",
     "CATEGORY_SYMBOLS",
+    "CHOSEN",
     "GREEN",
     "GREY",
     "OCHRE",

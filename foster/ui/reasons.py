@@ -52,7 +52,7 @@ def _students(first: Score, second: Score) -> str:
     return f"{first.n} and {words.plural(second.n, 'student')}"
 
 
-def _beyond_chance(gap: float, first: Score, second: Score) -> str:
+def beyond_chance(gap: float, first: Score, second: Score) -> str:
     spread = spread_of(first, second)
     if spread is None:
         return "how far students scatter is unknown, for one of the two is a single student"
@@ -75,7 +75,7 @@ def worth(entrant: Entrant, metric: Metric, part: Part) -> str:
         gap = soft.share - start.share
         way = "more" if gap >= 0 else "less"
         said.append(
-            f"That is {points(soft.share, start.share)} {way} than its start gave, {_beyond_chance(gap, soft, start)}."
+            f"That is {points(soft.share, start.share)} {way} than its start gave, {beyond_chance(gap, soft, start)}."
         )
     hard = entrant.score(HARD, metric, part)
     if hard is not None and hard.share is not None:
@@ -102,16 +102,16 @@ def duel(first: Entrant, second: Entrant, metric: Metric, part: Part) -> str:
     way = "more" if gap >= 0 else "less"
     said = [
         f"{mine}'s soft set reaches {words.share(a.share)} of full data, {points(a.share, b.share)} {way} than "
-        f"{other}'s {words.share(b.share)}: {_beyond_chance(gap, a, b)}."
+        f"{other}'s {words.share(b.share)}: {beyond_chance(gap, a, b)}."
     ]
     changed = [each for each in differences([first, second]) if each.field not in HARMLESS]
-    if used := _used(first, second, changed):
+    if used := used_otherwise(first, second, changed):
         said.append(f"{mine} {used}.")
     said.append(_attribution(changed))
     return " ".join(said)
 
 
-def _used(first: Entrant, second: Entrant, changed: Sequence[Difference]) -> str:
+def used_otherwise(first: Entrant, second: Entrant, changed: Sequence[Difference]) -> str:
     """What the first did otherwise: "used twice the sequences (40 instead of 20) and γ 0.1 instead of 0.3"."""
     parts = []
     for each in changed:

@@ -10,7 +10,7 @@ import streamlit as st
 from foster.errors import UserError
 from foster.runs import Run, RunState, RunStatus
 from foster.ui import address, lists, load, words
-from foster.ui.lineup import row_name
+from foster.ui.lineup import Part, row_name
 from foster.ui.markup import plain, show, tag
 from foster.ui.shelf import ROWS, Shelf, kept, shelf
 from foster.ui.state import Selection
@@ -22,7 +22,7 @@ OFFERED = 20_000  # titles to choose from; the most popular of a larger catalogu
 
 def recommendations(selection: Selection, run: Run, status: RunStatus) -> None:
     if not kept(run):
-        _no_students(run, status)
+        _no_students(selection, run, status)
         return
     items = load.table(run, "items")
     try:
@@ -40,8 +40,21 @@ def recommendations(selection: Selection, run: Run, status: RunStatus) -> None:
     _answers(found, history, came_next, titles, status)
 
 
-def _no_students(run: Run, status: RunStatus) -> None:
-    if not status.is_terminal:
+def _no_students(selection: Selection, run: Run, status: RunStatus) -> None:
+    if run.shipped:
+        note(
+            "This run has no students",
+            "It is shipped without the models of its students, so that the sample stays small: there is nobody to ask. "
+            "Its sequences and its numbers are all there, and the demo run has its students.",
+        )
+        if selection.demo is not None and selection.demo != run:
+            st.page_link(
+                "pages/recommend.py",
+                label="Ask the students of the demo",
+                icon=":material/play_circle:",
+                query_params=address.carried(run=selection.demo.id),
+            )
+    elif not status.is_terminal:
         note("No students yet", "A run keeps its students when it has trained them, near its end.")
     elif status.state is RunState.DONE:
         note(
@@ -62,6 +75,8 @@ def _history(found: Shelf, items: pd.DataFrame, titles: Sequence[str]) -> tuple[
     """The history to continue, and what really came next if it is an untouched example."""
     numbers = [str(number) for number in range(1, len(found.examples) + 1)]
     written = address.asked_list("items")
+    if written and set(written) <= set(Part):  # Compare's word for what was measured, brought by a link
+        written = None
     reader = address.pick("reader", numbers, numbers[0]) if numbers else None
     history, came_next = _read(found, written, reader)
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
@@ -81,6 +96,8 @@ def _history(found: Shelf, items: pd.DataFrame, titles: Sequence[str]) -> tuple[
     if written is not None and (lost := len(written) - len(history)):
         said = f"{words.plural(lost, 'entry', 'entries')} of the address cannot be used here: left out."
         show(tag("p", said, class_="hint", role="status"))
+    if came_next is not None and reader == numbers[0]:
+        show(tag("p", _typical(found, len(history)), class_="hint"))
     _strip(history, titles)
     return history, came_next
 
@@ -97,7 +114,18 @@ def _read(found: Shelf, written: Sequence[str] | None, reader: str | None) -> tu
 
 def _example_text(found: Shelf, number: str, titles: Sequence[str]) -> str:
     last = found.examples[int(number) - 1].items[-1]
-    return f"Reader {number}, last {plain(titles[last], 40)}"
+    who = f"Reader {number}, a typical one" if number == "1" else f"Reader {number}"
+    return f"{who}, last {plain(titles[last], 40)}"
+
+
+def _typical(found: Shelf, shown: int) -> str:
+    """By which rule the first reader was chosen, in words."""
+    many, events = words.plural(found.n_readers, "reader"), words.plural(found.usual_events, "training event")
+    said = (
+        f"Reader 1 is chosen by length alone, not by how well the lists do: {events} are the median of {many}, and "
+        "this is the first in the log who has so many."
+    )
+    return said if shown == found.usual_events else f"{said} The last {shown} are shown."
 
 
 def _strip(history: list[int], titles: Sequence[str]) -> None:

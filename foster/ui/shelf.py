@@ -20,7 +20,6 @@ from foster.ui.engine import turn
 
 if TYPE_CHECKING:
     from foster.evaluate import Scorer
-    from foster.formats import Dataset
     from foster.recommend import Recommendation
 
 ROWS = ("full", "soft", "hard", "random", "untrained")
@@ -39,7 +38,8 @@ class Example:
 @dataclass(frozen=True, eq=False)
 class Shelf:
     """scorers: row of the report → its student. problems: row → why it cannot be had. reads: row → how many titles it
-    reads. repeats: whether a title may come again."""
+    reads. repeats: whether a title may come again. examples: a typical reader first, then others from all over the
+    log. n_readers: of the log; usual_events: the median of their training events, and the typical reader's."""
 
     scorers: Mapping[str, Scorer]
     problems: Mapping[str, str]
@@ -47,6 +47,8 @@ class Shelf:
     n_items: int
     repeats: bool
     examples: tuple[Example, ...]
+    n_readers: int
+    usual_events: int
     _asked: dict[tuple[tuple[int, ...], int], Mapping[str, list[Recommendation]]] = field(default_factory=dict)
 
     def lists(self, history: Sequence[int], k: int) -> Mapping[str, list[Recommendation]]:
@@ -106,17 +108,26 @@ def _load(
                 continue
             scorers[row] = model_scorer(model, features)
             reads[row] = model.config.max_length
-    repeats, examples = _examples(dataset)
-    return Shelf(scorers, problems, reads, len(dataset.catalog), repeats, examples)
-
-
-def _examples(dataset: Dataset) -> tuple[bool, tuple[Example, ...]]:
-    """Users from all over the log, with enough events to be a taste; the fewest where nobody has so many."""
     split = dataset.interactions.leave_one_out()
-    enough = np.flatnonzero(split.train.lengths >= min(LEAST_EVENTS, int(split.train.lengths.max())))
-    chosen = enough[np.unique(np.linspace(0, len(enough) - 1, min(EXAMPLES, len(enough))).round().astype(int))]
-    found = tuple(
-        Example(tuple(split.train.sequence(user)[-EXAMPLE_LENGTH:].tolist()), int(split.valid[user]))
-        for user in chosen.tolist()
+    users = example_users(split.train.lengths)
+    examples = tuple(
+        Example(tuple(split.train.sequence(user)[-EXAMPLE_LENGTH:].tolist()), int(split.valid[user])) for user in users
     )
-    return not split.mask_history, found
+    usual = int(split.train.lengths[users[0]])
+    return Shelf(
+        scorers, problems, reads, len(dataset.catalog), not split.mask_history, examples, len(split.valid), usual
+    )
+
+
+def example_users(lengths: np.ndarray) -> list[int]:
+    """The typical user, who is the first in the log with the (lower) median of all `lengths`, whatever anybody would
+    recommend to them; then users from all over the log, with enough events to be a taste, or the most there are.
+
+    >>> example_users(np.array([9, 3, 7, 6, 7]))
+    [2, 0, 3, 4]
+    """
+    usual = np.sort(lengths)[(len(lengths) - 1) // 2]
+    typical = int(np.flatnonzero(lengths == usual)[0])
+    enough = np.flatnonzero(lengths >= min(LEAST_EVENTS, int(lengths.max())))
+    spread = enough[np.unique(np.linspace(0, len(enough) - 1, min(EXAMPLES, len(enough))).round().astype(int))]
+    return [typical, *(user for user in spread.tolist() if user != typical)]

@@ -23,9 +23,10 @@ class Prefer(StrEnum):
 
 @dataclass(frozen=True)
 class Selection:
-    """page: the script that is shown. runs: what is listed of the store, newest first, with the statuses seen in one
-    look. unknown: a run id that the URL asks for and the store does not have. problem: why the store cannot be read.
-    uploads: whether a person may bring data and delete it again. policy: what else they may do."""
+    """page: the script that is shown. runs: what is listed of the store, newest first but lessons right after the demo,
+    with the statuses seen in one look. unknown: a run id that the URL asks for and the store does not have. problem:
+    why the store cannot be read. uploads: whether a person may bring data and delete it again. policy: what else they
+    may do."""
 
     page: str
     store: RunStore
@@ -56,7 +57,7 @@ def select(page: str, prefer: Prefer) -> Selection:
         found = tuple(store.survey()[0])
     except UserError as error:
         return replace(empty, problem=str(error))
-    selection = replace(empty, runs=tuple(each for each in found if _is_listed(*each)))
+    selection = replace(empty, runs=_ordered([each for each in found if _is_listed(*each)]))
     asked = address.asked("run")
     if asked is None:
         run, status = _preferred(selection.runs, prefer) or (None, None)
@@ -65,6 +66,15 @@ def select(page: str, prefer: Prefer) -> Selection:
         if run.id == asked:
             return replace(selection, run=run, status=status)
     return replace(selection, unknown=asked)
+
+
+def _ordered(runs: list[tuple[Run, RunStatus]]) -> tuple[tuple[Run, RunStatus], ...]:
+    """Lessons stand after the demo that they are held against, at the end if there is none; by their names."""
+    lessons = sorted((each for each in runs if each[0].is_lesson), key=lambda each: each[0].id)
+    others = [each for each in runs if not each[0].is_lesson]
+    demo = _demo(tuple(others))
+    place = next((place for place, each in enumerate(others, start=1) if each[0] == demo), len(others))
+    return (*others[:place], *lessons, *others[place:])
 
 
 def _is_listed(run: Run, status: RunStatus) -> bool:
@@ -84,7 +94,8 @@ def _preferred(runs: tuple[tuple[Run, RunStatus], ...], prefer: Prefer) -> tuple
 
 
 def _demo(runs: tuple[tuple[Run, RunStatus], ...]) -> Run | None:
-    return next((run for run, status in runs if run.shipped and status.state is RunState.DONE), None)
+    shipped = (run for run, status in runs if run.shipped and not run.is_lesson and status.state is RunState.DONE)
+    return next(shipped, None)
 
 
 def data_name(source: str) -> str:
@@ -96,6 +107,8 @@ def label(run: Run, status: RunStatus) -> str:
     """A run in one line of plain text."""
     spec = run.spec
     asked = f"{data_name(spec.data)}, {spec.sequences} × {spec.length}, γ\u00a0{spec.regularisation:g}"
+    if run.is_lesson:
+        return f"Lesson: {run.id.removeprefix('lesson-').replace('-', ' ')} · {asked}"
     if run.shipped:
         return f"Demo: {asked}"
     if name := plain(read_label(run).name, 60):

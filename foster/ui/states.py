@@ -82,14 +82,27 @@ def banner(store: RunStore, run: Run, status: RunStatus, ready: str = "", *, her
     """
     if status.state is RunState.DONE:
         return
+    title = TITLES[status.state] if not status.paused else "Paused"
     text, kind = _sentence(run, status)
-    note(TITLES[status.state] if not status.paused else "Paused", f"{text} {ready}".strip(), kind)
+    if status.state is RunState.QUEUED and not status.paused and _is_next(store, run, status):
+        title, text = "Starting…", "Nothing is ahead of it, so it begins in a moment."
+    note(title, f"{text} {ready}".strip(), kind)
     with st.container(horizontal=True):
         if status.state in (RunState.LOST, RunState.STOPPED, RunState.FAILED):
             resume_button(store, run)
         if not here:
             way = "Details and log on Distil" if status.is_terminal else "Watch it on Distil"
             st.page_link("pages/distil.py", label=way, query_params=address.carried(run=run.id))
+
+
+def _is_next(store: RunStore, run: Run, status: RunStatus) -> bool:
+    """Whether no other run of the queue is at work or waits longer, as `foster.launch.drain` takes them."""
+    try:
+        others = [(other, its) for other, its in store.survey()[0] if not its.is_terminal and not other.read_only]
+    except UserError:
+        return False
+    mine = (status.created, run.id)
+    return not any(its.state is RunState.RUNNING or (its.created, other.id) < mine for other, its in others)
 
 
 def _sentence(run: Run, status: RunStatus) -> tuple[str, str]:

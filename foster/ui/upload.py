@@ -19,7 +19,7 @@ from foster.errors import UserError
 from foster.formats import Dataset, foreign
 from foster.formats.foreign import Roles
 from foster.ui import address, guard, words
-from foster.ui.anatomy import dropped_list
+from foster.ui.anatomy import dropped_list, warn_of_few
 from foster.ui.markup import plain, show, tag
 from foster.ui.sources import Origin, sources
 from foster.ui.state import Selection
@@ -217,6 +217,7 @@ def _preview(built: Built, rows: int) -> None:
             ]
         )
     )
+    warn_of_few(log.n_users, len(log.leave_one_out().train))
     left, right = st.columns(2, gap="large")
     with left:
         show(tag("h3", "Left out or mended"))

@@ -10,8 +10,10 @@ import streamlit as st
 
 from foster.errors import UserError
 from foster.policy import MINILM, Toy
+from foster.runs import Run
 from foster.spec import DEVICES, RunSpec
 from foster.ui import address, guard
+from foster.ui.markup import show, tag
 from foster.ui.sources import Source, encoders
 from foster.ui.states import note
 
@@ -19,59 +21,86 @@ SEQUENCES = (1, 2, 5, 10, 20, 40, 60, 100)
 LENGTHS = (5, 10, 20, 30, 50, 100)
 REGULARISATION = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 DEVICE_NAMES = {"auto": "GPU if there is one", "cpu": "CPU", "cuda": "GPU"}
+FIELDS = ("sequences", "length", "regularisation", "steps", "students", "encoder", "seed", "device", "report_test")
+FILLED = "form-filled-from"  # the run whose settings the form was filled with last
 
 N = TypeVar("N", int, float)
 
 
-def source_menu(found: Sequence[Source]) -> Source | None:
-    """The data set that the address asks for, else the first; None for one that this server does not list."""
+def source_menu(found: Sequence[Source], varied: Run | None = None) -> Source | None:
+    """The data set that the address asks for, else that of the `varied` run, else the first; None for one that this
+    server does not list."""
     keys = {source.key: source for source in found}
+    mine = next((source.key for source in found if varied is not None and source.path == varied.spec.data), None)
     chosen = address.menu(
         "data",
         "Data",
         list(keys),
-        found[0].key if address.asked("data") in (None, *keys) else None,
+        (mine or found[0].key) if address.asked("data") in (None, *keys) else None,
         format_func=lambda key: keys[key].name if key in keys else key,
         placeholder="Choose a data set",
     )
     if chosen is None:
         note("There is no such data set", f"The address asks for {(address.asked('data') or '')[:60]!r}.", "bad")
         return None
+    if varied is not None and mine is None and address.asked("data") is None:
+        said = f"The data of the run are not listed here, so the form has {keys[chosen].name} instead."
+        show(tag("p", said, class_="hint", role="status"))
     return keys[chosen]
 
 
+def fill_form(run: Run) -> None:
+    """Puts a run's settings into the form, so that they can be varied: once, until another run is asked for."""
+    if st.session_state.get(FILLED) == run.id:
+        return
+    st.session_state[FILLED] = run.id
+    values, toy = asdict(run.spec), guard.policy().toy
+    if toy is not None:
+        steps = toy.steps if run.spec.steps is None else min(run.spec.steps, toy.steps)
+        values |= {
+            "sequences": min(run.spec.sequences, toy.sequences),
+            "length": min(run.spec.length, toy.length),
+            "steps": steps,
+        }
+    for name in FIELDS:
+        st.session_state[_key(name)] = values[name]
+
+
+def _key(field: str) -> str:
+    return f"form-{field.replace('_', '-')}"
+
+
 def spec_form(start: RunSpec) -> RunSpec | None:
-    """The form, filled with `start`, whose data were chosen before; None while its values make no valid specification
-    (the form says why). Values survive a switch of pages.
+    """The form, filled with `start`, whose data were chosen before, unless `fill_form` or a person filled it; None
+    while its values make no valid specification (the form says why). Values survive a switch of pages.
     """
     keep: dict[str, Any] = {"persist_state": "session"}
     toy = guard.policy().toy
     start = start if toy is None else _smaller(start, toy)
+    for name in FIELDS:  # no widget has a default of its own: it would count as a second answer
+        st.session_state.setdefault(_key(name), getattr(start, name))
     sequences = st.select_slider(
         "Sequences",
-        _up_to(toy.sequences if toy else None, SEQUENCES, start.sequences),
-        start.sequences,
+        _up_to(toy.sequences if toy else None, SEQUENCES, "sequences"),
         key="form-sequences",
         help="How many synthetic sequences there are to condense into.",
         **keep,
     )
     length = st.select_slider(
         "Positions in each",
-        _up_to(toy.length if toy else None, LENGTHS, start.length),
-        start.length,
+        _up_to(toy.length if toy else None, LENGTHS, "length"),
         key="form-length",
         **keep,
     )
     regularisation = st.select_slider(
         "Regularisation γ",
-        _with(REGULARISATION, start.regularisation),
-        start.regularisation,
+        _with(REGULARISATION, st.session_state[_key("regularisation")]),
         key="form-regularisation",
         format_func=lambda value: f"{value:g}",
         **keep,
         help="How strongly items of similar meaning are asked to appear together. 0 leaves the sequences free.",
     )
-    rest = _rest(start, keep) if toy is None else _rest_of_toy(start, toy, keep)
+    rest = _rest(keep) if toy is None else _rest_of_toy(toy, keep)
     fields = {
         **asdict(start),
         "sequences": sequences,
@@ -86,14 +115,14 @@ def spec_form(start: RunSpec) -> RunSpec | None:
         return None
 
 
-def _rest(start: RunSpec, keep: dict[str, Any]) -> dict[str, Any]:
+def _rest(keep: dict[str, Any]) -> dict[str, Any]:
     """What stands folded under the three sliders."""
     with st.expander("Everything else"):
         steps = st.number_input(
             "Distillation steps",
             0,
             1_000_000,
-            start.steps,
+            None,
             step=50,
             key="form-steps",
             **keep,
@@ -104,17 +133,15 @@ def _rest(start: RunSpec, keep: dict[str, Any]) -> dict[str, Any]:
             "Fresh students a row",
             1,
             100,
-            start.students,
             key="form-students",
             **keep,
             help="Each row of the report is a mean over so many students.",
         )
-        encoder = _encoder(start.encoder, keep)
-        seed = st.number_input("Seed", 0, 2**31 - 1, start.seed, key="form-seed", **keep)
+        encoder = _encoder(keep)
+        seed = st.number_input("Seed", 0, 2**31 - 1, key="form-seed", **keep)
         device = st.segmented_control(
             "Computed on",
             DEVICES,
-            default=start.device,
             format_func=DEVICE_NAMES.__getitem__,
             required=True,
             key="form-device",
@@ -122,7 +149,6 @@ def _rest(start: RunSpec, keep: dict[str, Any]) -> dict[str, Any]:
         )
         report_test = st.toggle(
             "Report the test items too",
-            start.report_test,
             key="form-report-test",
             **keep,
             help="Choices are made on validation items; look at the test items once, at the end.",
@@ -137,8 +163,8 @@ def _rest(start: RunSpec, keep: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _rest_of_toy(start: RunSpec, toy: Toy, keep: dict[str, Any]) -> dict[str, Any]:
-    steps = st.slider("Distillation steps", 0, toy.steps, start.steps, key="form-steps", **keep)
+def _rest_of_toy(toy: Toy, keep: dict[str, Any]) -> dict[str, Any]:
+    steps = st.slider("Distillation steps", 0, toy.steps, key="form-steps", **keep)
     return {"steps": int(steps)}
 
 
@@ -149,15 +175,16 @@ def _smaller(start: RunSpec, toy: Toy) -> RunSpec:
     )
 
 
-def _encoder(start: str, keep: dict[str, Any]) -> str:
-    """One of the server's list. A value that is not in it, which only a forged message can hold, is never passed on."""
+def _encoder(keep: dict[str, Any]) -> str:
+    """One of the server's list. A value that is not in it, such as that of a forged message, is never passed on."""
     names = encoders()
+    if st.session_state[_key("encoder")] not in names:
+        st.session_state[_key("encoder")] = MINILM
     if len(names) == 1:
         return MINILM
     chosen = st.selectbox(
         "Text encoder",
         list(names),
-        index=list(names).index(start) if start in names else 0,
         format_func=lambda name: names.get(name, name),
         key="form-encoder",
         **keep,
@@ -166,8 +193,9 @@ def _encoder(start: str, keep: dict[str, Any]) -> str:
     return chosen if chosen in names else MINILM
 
 
-def _up_to(most: int | None, options: Sequence[int], value: int) -> list[int]:
-    return [option for option in _with(options, value) if most is None or option <= most]
+def _up_to(most: int | None, options: Sequence[int], field: str) -> list[int]:
+    """With what the form holds, which a run may have brought."""
+    return [option for option in _with(options, st.session_state[_key(field)]) if most is None or option <= most]
 
 
 def _with(options: Sequence[N], value: N) -> list[N]:

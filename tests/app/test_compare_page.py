@@ -97,6 +97,26 @@ def test_test_items_are_shown_only_where_they_were_reported(store: Path) -> None
     assert charts(app)[0]["layout"]["xaxis"]["title"]["text"].startswith("Recall@10, test")
 
 
+def test_test_items_are_shown_unasked_where_every_run_reports_them(store: Path) -> None:
+    a = lay_changed(store, 1, test=True, report_test=True)
+    b, c = lay_changed(store, 2, test=True, report_test=True), lay_changed(store, 3)
+
+    def measured(app: AppTest) -> str:
+        return str(charts(app)[0]["layout"]["xaxis"]["title"]["text"]).split(", ")[1]
+
+    app = visit(run=a, beside=b)
+    assert measured(app) == "test"
+    assert "items" not in app.query_params
+    check(app.button_group(key="url-items").set_value("valid").run())
+    assert app.query_params["items"] == "valid"
+    assert measured(app) == "validation"
+    assert measured(visit(run=a, beside=b, items="valid")) == "validation"
+    app = visit(run=a, beside=f"{b},{c}")
+    assert measured(app) == "validation", "one of them has no test items"
+    check(app.button_group(key="url-items").set_value("test").run())
+    assert app.query_params["items"] == "test"
+
+
 def test_metric_and_scale_change_the_picture(store: Path) -> None:
     run = lay_changed(store, 1)
     app = visit(run=run, metric="ndcg@10", scale="score")

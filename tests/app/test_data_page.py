@@ -199,6 +199,32 @@ def test_a_log_is_brought_previewed_saved_and_distilled(
     assert launched == [RunSpec(data=str(store.path("my-cafe-log")))]
 
 
+@pytest.mark.parametrize(
+    ("users", "events", "few"),
+    [
+        (49, 7, "49 users and 245 training events: with fewer than 50 users results"),
+        (50, 5, "50 users and 150 training events: with fewer than 200 training events results"),
+        (9, 4, "9 users and 18 training events: with fewer than 50 users and fewer than 200 training events results"),
+        (50, 6, ""),
+    ],
+)
+def test_a_very_small_log_is_told_to_say_little_and_not_refused(
+    store: DataStore, visit: Open, users: int, events: int, few: str
+) -> None:
+    """Of each user's events one is for validation and one for the test."""
+    log = "user,item,time,title\n" + "".join(
+        f"u{user},i{(user + step) % 11},{step},Book {(user + step) % 11}\n"
+        for user in range(users)
+        for step in range(events)
+    )
+    app = upload(visit(view="bring"), log)
+    for page in (app, press(app, "Save this log")):
+        text = shown(page)
+        assert ("A very small log" in text) == bool(few)
+        assert few in text
+    assert store.list() == ("my-log",)
+
+
 def test_titles_may_come_in_a_second_file(store: DataStore, visit: Open) -> None:
     app = upload(visit(view="bring"), LOG, items="code,name,maker\n" + "".join(f"b{n},Real {n},X\n" for n in range(7)))
     assert "Not all columns are known yet" in shown(app)

@@ -62,7 +62,7 @@ def test_the_same_question_is_answered_once() -> None:
         asked.append(1)
         return np.arange(6.0)[None]
 
-    students = shelf.Shelf({"soft": scorer}, {}, {"soft": 8}, 6, True, ())  # type: ignore[dict-item]
+    students = shelf.Shelf({"soft": scorer}, {}, {"soft": 8}, 6, True, (), 0, 0)  # type: ignore[dict-item]
     first = students.lists([1, 2], 3)
     assert [each.item for each in first["soft"]] == [5, 4, 3]
     assert students.lists((1, 2), 3) == first

@@ -7,11 +7,14 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from run_folders import HOSTILE, TITLES, held, lay_run
 from streamlit.testing.v1 import AppTest
 
+from foster.run_label import RunLabel, write_label
+from foster.runs import RunStore
 from foster.spec import RunSpec
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,6 +70,18 @@ def strings(value: object) -> Iterator[str]:
             yield from strings(each)
 
 
+def containers(app: AppTest) -> set[str]:
+    """The keys of the page's containers, to which the style sheet refers."""
+
+    def inside(block: Any) -> Iterator[str]:
+        for each in getattr(block, "children", {}).values():
+            if (proto := getattr(each, "proto", None)) is not None and getattr(proto, "id", ""):
+                yield str(proto.id)
+            yield from inside(each)
+
+    return {name.split("-", 2)[-1] for name in inside(app.main)}
+
+
 def links(app: AppTest) -> dict[str, str]:
     return {each.proto.label: each.proto.query_string for each in app.get("page_link")}
 
@@ -99,6 +114,19 @@ def test_a_finished_run_is_shown_and_links_keep_it(page: str, store: Path, visit
     assert page != "pages/map.py" or app.get("plotly_chart")
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("", "run-name"), ("Half of the users", "run-name"), ("本" * 60, "run-name always")],
+)
+def test_the_name_of_the_chosen_run_is_shown_whole(name: str, told: str, store: Path, visit: Open) -> None:
+    """In the picker as far as there is room for it, and beneath it where there may be too little."""
+    write_label(RunStore(store, bundled=None).get(lay_run(store).name), RunLabel(name))
+    app = visit("pages/sequences.py", run=RUN)
+    (label,) = app.selectbox(key="url-run").options
+    assert name in label
+    assert f'<p class="{told}">{label}</p>' in shown(app)
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_an_unknown_run_is_named_and_the_others_are_offered(page: str, store: Path, visit: Open) -> None:
     lay_run(store)
@@ -111,7 +139,7 @@ def test_an_unknown_run_is_named_and_the_others_are_offered(page: str, store: Pa
 @pytest.mark.parametrize("ready", ["nothing", "snapshots"])
 @pytest.mark.parametrize(
     ("state", "said"),
-    [("queued", "Waiting in the queue"), ("failed", "no GPU"), ("stopped", "Stopped on request"), ("running", "Lost")],
+    [("queued", "Starting…"), ("failed", "no GPU"), ("stopped", "Stopped on request"), ("running", "Lost")],
 )
 def test_an_unfinished_run_says_where_it_stands(
     page: str, ready: str, state: str, said: str, store: Path, visit: Open
@@ -136,6 +164,27 @@ def test_a_running_run_shows_what_it_has(page: str, store: Path, visit: Open) ->
         assert "Sequence 1" in text
     if page == "pages/map.py":
         assert "No map yet" in text
+
+
+def test_a_queued_run_waits_only_for_what_is_ahead_of_it(store: Path, visit: Open) -> None:
+    first, second, third = (RUN.replace("0001", f"000{number}") for number in (1, 2, 3))
+    for number, run_id in enumerate((third, second)):
+        lay_run(store, run_id, "queued", ready="nothing", age=60.0 * number)
+    for page in PAGES:
+        assert "Starting…" in shown(visit(page, run=second))
+        assert "Waiting in the queue" in shown(visit(page, run=third))
+    with held(lay_run(store, first, "running", ready="nothing")):
+        assert "Waiting in the queue" in shown(visit("pages/distil.py", run=second)), "one is at work"
+
+
+def test_a_run_at_work_is_marked_so_that_a_narrow_screen_shows_it_first(store: Path, visit: Open) -> None:
+    style = (ROOT / "foster" / "ui" / "style.css").read_text(encoding="utf-8")
+    assert ".st-key-distil-working" in style
+    lay_run(store)
+    assert containers(visit("pages/distil.py", run=RUN)) >= {"distil-resting", "sight"}
+    working = RUN.replace("0001", "0002")
+    with held(lay_run(store, working, "running", ready="snapshots")):
+        assert containers(visit("pages/distil.py", run=working)) >= {"distil-working", "sight"}
 
 
 def test_pause_stop_and_resume_leave_their_marks(store: Path, visit: Open) -> None:
@@ -175,8 +224,62 @@ def test_the_form_launches_what_it_says(store: Path, visit: Open, monkeypatch: p
     assert "50 positions, stored in at most 13 kB" in shown(app)
     check(next(button for button in app.button if button.label == "Distil").click().run())
     assert launched == [RunSpec(sequences=5, length=10, steps=30)]
-    assert "Waiting in the queue" in shown(app)
+    assert "Starting…" in shown(app)
     assert app.query_params["run"]
+
+
+def form(app: AppTest) -> dict[str, object]:
+    """What the form on Distil holds."""
+    fields = [app.select_slider(key=f"form-{name}") for name in ("sequences", "length", "regularisation")]
+    fields += [app.number_input(key=f"form-{name}") for name in ("steps", "students", "seed")]
+    fields += [app.button_group(key="form-device"), app.toggle(key="form-report-test"), app.selectbox(key="url-data")]
+    return {str(field.key).removeprefix("form-"): field.value for field in fields}
+
+
+def varied(folder: Path, **fields: object) -> dict[str, object]:
+    """Writes settings into a run, and gives what a form filled with them holds."""
+    spec = json.loads((folder / "spec.json").read_text()) | fields
+    (folder / "spec.json").write_text(json.dumps(spec))
+    names = ("sequences", "length", "regularisation", "steps", "students", "seed", "device")
+    source = "sample" if spec["data"] == "sample" else Path(spec["data"]).name
+    return {name: spec[name] for name in names} | {"report-test": spec["report_test"], "url-data": source}
+
+
+def test_the_form_is_filled_from_the_run_that_the_address_asks_for(
+    store: Path, visit: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FOSTER_DATA", "/srv/films")
+    odd = {"sequences": 17, "length": 9, "regularisation": 0.07, "steps": 123, "students": 5, "seed": 42}
+    first = varied(lay_run(store), **odd, device="cpu", report_test=True, data="/srv/films")
+    second = varied(lay_run(store, RUN.replace("0001", "0002")), steps=None, seed=7)
+    untouched = form(visit("pages/distil.py"))
+    app = visit("pages/distil.py", run=RUN)
+    assert form(app) == first
+    assert form(visit("pages/distil.py")) == untouched
+
+    check(app.select_slider(key="form-sequences").set_value(40).run())
+    check(app.number_input(key="form-seed").set_value(3).run())
+    check(app.selectbox(key="url-data").set_value("sample").run())
+    check(app.run())
+    assert form(app) == first | {"sequences": 40, "seed": 3, "url-data": "sample"}, "what was typed stays"
+    runs = app.selectbox(key="url-run")
+    check(runs.select_index(1 - runs.index).run())
+    assert form(app) == second, "another run fills it again"
+    assert "data" not in app.query_params
+    check(app.number_input(key="form-seed").set_value(8).run())
+    app.switch_page("pages/sequences.py")
+    check(app.run())
+    app.switch_page("pages/distil.py")
+    assert form(check(app.run())) == second | {"seed": 8}, "a switch of pages keeps it"
+
+
+def test_a_run_on_data_that_are_not_listed_fills_the_rest_of_the_form(store: Path, visit: Open) -> None:
+    lay_run(store, data="/srv/secret/films", sequences=5)
+    varied(store / RUN, sequences=5)
+    app = visit("pages/distil.py", run=RUN)
+    assert form(app)["sequences"] == 5
+    assert "The data of the run are not listed here" in shown(app)
+    assert "secret" not in shown(app)
 
 
 def test_data_folders_come_from_the_server_and_hide_their_path(

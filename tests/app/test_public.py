@@ -169,6 +169,12 @@ def test_distil_offers_and_starts_a_toy_apart_from_the_store(root: Path, visit: 
     assert {each.id for each in RunStore(root).list()} == {RUN, STOPPED}
 
 
+def test_a_run_fills_the_form_of_a_toy_as_far_as_it_goes(root: Path, visit: Open) -> None:
+    app = visit("pages/distil.py", run=RUN)  # 12 sequences of 8 positions, 300 steps
+    press(app, "Distil")
+    assert own(root)[0].spec == RunSpec(sequences=10, length=8, steps=40, students=1)
+
+
 def test_what_a_form_could_not_send_is_refused_where_it_would_start(
     root: Path, visit: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -70,12 +70,37 @@ def test_an_example_is_continued_by_every_student(store: Path) -> None:
     assert len(listed(app, "untrained")) == 10
     assert not set(titles) & set(listed(app, "full")), "nobody takes an item twice here"
     said = text(app)
-    assert (
-        f"This reader really went on to {following} . In the lists: everything place 1; distilled, soft place 1"
-        in " ".join(said.split())
+    assert f"This reader really went on to {following} . Ranked 1st by everything; 1st by distilled, soft;" in " ".join(
+        said.split()
     )
     assert "Of the 10 titles that the student of everything recommends" in said
     assert "Both put the same title first." in said
+
+
+def test_the_first_reader_is_typical_by_a_rule_that_is_told(store: Path) -> None:
+    """Of 40 readers with 7 training events each, all but three are cut short: so many are the median."""
+    lay_students(store)
+    log = store.parent / "cycle" / "interactions.csv"
+    table = pd.read_csv(log)
+    place = table.groupby("user_id").cumcount()
+    whole = table["user_id"].isin(["u5", "u6", "u7"])
+    short = table["user_id"].isin([f"u{user}" for user in range(5)])
+    table[whole | (short & (place < 4)) | (~short & (place < 6))].to_csv(log, index=False)
+    app = visit(run=RUN)
+    assert history(app) == [f"Book {8 + step}" for step in range(4)], "u8 is the first with 4 events to learn from"
+    said = text(app)
+    assert "Reader 1 is chosen by length alone" in said
+    assert "4 training events are the median of 40 readers" in said
+    assert app.selectbox(key="choose-reader").options[0].startswith("Reader 1, a typical one")
+    assert "chosen by length" not in text(visit(run=RUN, reader="2"))
+    assert "chosen by length" not in text(visit(run=RUN, items="5,6"))
+
+
+def test_what_compare_measured_on_is_no_history(store: Path) -> None:
+    lay_students(store)
+    app = visit(run=RUN, items="valid")
+    assert history(app)[0] == "Book 0"
+    assert "left out" not in text(app)
 
 
 def test_the_address_names_the_history(store: Path) -> None:
@@ -209,5 +234,5 @@ def test_shifts_and_agreement_are_against_everything() -> None:
     assert lists.agreement_text(lists.beside({"soft": places(1)})) == "", "nothing to hold it against"
     deep = lists.truth_text({"full": places(1, 2), "soft": places(2)}, 1, ["a", "<b>"])
     assert "&lt;b&gt;" in deep
-    assert "everything place 1; distilled, soft further down." in deep
+    assert "Ranked 1st by everything; below the 1st place by distilled, soft." in deep
     assert "No list has it among its first 2" in lists.truth_text({"full": places(1, 2)}, 0, ["a", "b", "c"])

@@ -6,8 +6,10 @@ import doctest
 import importlib
 import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +19,7 @@ import pytest
 from run_folders import HOSTILE
 
 from foster.item_map import LAID_OUT
-from foster.ui import charts, film, maps, markup, moment, scores
+from foster.ui import charts, film, maps, markup, moment, palette, scores
 from foster.ui.area import MOST_CORNERS, Area
 from foster.ui.rows import UNKNOWN, Option, Place, Row, rows_of_snapshot, without_history
 
@@ -142,7 +144,54 @@ def test_a_search_and_a_sequence_are_drawn_on_top() -> None:
     names = [trace.name for trace in chart.figure.data]
     assert "chosen" in names
     assert len(next(trace for trace in chart.figure.data if trace.name == "the open sequence").x) == 3
-    assert "1 chosen item ringed" in chart.alt
+    assert "1 chosen item in a double ring" in chart.alt
+
+
+def contrast(first: str, second: str) -> float:
+    """Of two colours as #rrggbb, by WCAG 2."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return float(np.dot([0.2126, 0.7152, 0.0722], linear))
+
+    light, dark = sorted([luminance(first), luminance(second)], reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def page_colours() -> list[str]:
+    config = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
+    return [config["theme"][scheme]["backgroundColor"] for scheme in ("light", "dark")]
+
+
+@pytest.mark.parametrize("colour", list(maps.Colour))
+def test_what_is_chosen_is_told_apart_from_every_colour_and_page(colour: maps.Colour) -> None:
+    """By lightness alone, which every colour vision sees, and by a shape that no category has."""
+    table = points(50)
+    chart = maps.item_map(
+        table, [maps.View.REAL], colour, np.arange(50) == 7, outline=(maps.View.REAL, ((0.0, 0.0), (1.0, 1.0)))
+    )
+    layers = {trace.name: trace.marker for trace in chart.figure.data}
+    rings = [layers["around the chosen"], layers["chosen"]]
+    assert rings[0].line.width > rings[1].line.width + 2, "both lines are seen"
+    assert {ring.symbol for ring in rings} == {"circle-open"}
+    assert contrast(rings[0].color, rings[1].color) > 10
+    others = {*palette.CATEGORY_COLOURS, *(stop for _, stop in palette.SEQUENTIAL)}
+    lines = [shape.line.color for shape in chart.figure.layout.shapes]
+    for pair in ([ring.color for ring in rings], lines):
+        assert not set(pair) & others
+        for other in [*page_colours(), *others]:
+            assert max(contrast(line, other) for line in pair) >= 3, other
+
+
+def test_the_titles_of_the_map_stand_below_the_toolbar() -> None:
+    table = points(50)
+    chart = maps.item_map(table, list(maps.View), maps.Colour.CATEGORY, np.zeros(50, dtype=bool))
+    layout = chart.figure.layout
+    assert [title.text for title in layout.annotations] == list(maps.VIEW_TITLES.values())
+    assert all((title.y, title.yanchor) == (1, "bottom") for title in layout.annotations), "right above the points"
+    title = 1.6 * 16  # pixels of a line
+    assert layout.margin.t - title > 40, "what is left above them is for the tools"
 
 
 def taught(*words: str) -> list[Row]:
@@ -180,6 +229,34 @@ def test_the_film_shows_each_word_while_it_lasts() -> None:
     assert "starts as: after read 0 comes A; after read 1 comes B" in picture
     assert "ends as: after read 0 comes A; after read 1 comes C" in picture
     assert "<script" not in picture
+
+
+def test_the_wall_of_the_film_ends_above_its_caption() -> None:
+    picture = film.film([film.Scene(0, taught("A"))], ["title"], "The log.", "The result.", "How titles condense")
+    stage, _, caption = picture.partition('<div class="film-caption">')
+    assert stage.count("<div") - 1 == stage.count("</div>"), "the stage is closed: only the picture is open"
+    assert 'class="film-stage"><div class="film-wall">' in stage
+    assert "The log." in caption
+    wall, said = (rules(style(), name) for name in (".film-wall", ".film-caption p"))
+    assert "overflow: hidden" in wall
+    assert "position" not in said, "its height is that of the longest caption"
+
+
+def style() -> str:
+    return (ROOT / "foster" / "ui" / "style.css").read_text(encoding="utf-8")
+
+
+def rules(sheet: str, selector: str) -> str:
+    """What a style sheet says of a selector, outside of conditions."""
+    return " ".join(re.findall(rf"^{re.escape(selector)} \{{([^}}]*)\}}", sheet, re.MULTILINE))
+
+
+def test_a_link_to_a_page_has_a_focus_that_is_seen_in_light_and_dark() -> None:
+    focus = rules(style(), '.stApp [data-testid="stPageLink-NavLink"]:focus-visible')
+    assert "outline: 2px solid var(--accent)" in focus
+    (accents,) = re.findall(r"--accent: light-dark\((#\w{6}), (#\w{6})\)", style())
+    for accent, page in zip(accents, page_colours(), strict=True):
+        assert contrast(accent, page) >= 3
 
 
 def test_scores_compare_with_everything() -> None:
