@@ -1,7 +1,7 @@
 """Puts a finished run among those that come with the sample: `python sample_data/ship.py RUN_FOLDER NAME`.
 
 What only a resume needs stays behind, and every path of this machine with it. With `--lean` the models stay behind
-too, and of the snapshots every third is kept, first and last among them.
+too, and of the snapshots the first, the middle and the last are kept.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ def ship(run: Path, name: str, lean: bool) -> Path:
     report = json.loads((there / "report.json").read_text())
     (there / "report.json").write_text(json.dumps(report | {"run_id": name}))
     (there / "log.txt").touch()
-    snapshots = sorted((there / "snapshots").iterdir())
-    for number, snapshot in enumerate(snapshots):
-        if lean and number % 3 and snapshot != snapshots[-1]:
+    if lean:
+        snapshots = sorted((there / "snapshots").iterdir())
+        for snapshot in {*snapshots} - {snapshots[0], snapshots[len(snapshots) // 2], snapshots[-1]}:
             snapshot.unlink()
     return there
 
