@@ -23,7 +23,9 @@ AT_MOST = 8  # students at once: each holds some hundred megabytes on a large ca
 def cores() -> int:
     """CPU cores that this process may use: OMP_NUM_THREADS where it is set, else what the system grants."""
     asked = os.environ.get("OMP_NUM_THREADS", "")
-    return int(asked) if asked.isdecimal() and int(asked) else len(os.sched_getaffinity(0))
+    if asked.isdecimal() and int(asked):
+        return int(asked)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def use_one_thread() -> None:
@@ -33,12 +35,13 @@ def use_one_thread() -> None:
 
 @contextmanager
 def all_cores() -> Iterator[None]:
-    """One computation on all cores; afterwards on one again."""
+    """One computation on all cores; afterwards on as many threads as before."""
+    before = torch.get_num_threads()
     torch.set_num_threads(cores())
     try:
         yield
     finally:
-        use_one_thread()
+        torch.set_num_threads(before)
 
 
 def side_by_side(jobs: Iterable[Callable[[], T]], device: torch.device) -> Generator[T, None, None]:

@@ -60,6 +60,8 @@ SOFT_RECIPE = Recipe(
 STUDENT = replace(FULL, dropout=SOFT_RECIPE.dropout)
 HARD_RECIPE = Recipe(steps=60, learning_rate=1e-2, matrix_rate=0.02, dropout=0.5, subset=2048)
 SNAPSHOTS = 30
+# Raise it when equal settings learn something else: experts and checkpoints of another engine are not gone on from.
+ENGINE = 3
 
 
 def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
@@ -107,6 +109,7 @@ def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
 
 def prepare(spec: RunSpec, run: RunWriter, cache: Path, clock: Clock) -> tuple[World, ExpertTrajectory]:
     """What comes before a distillation, and does not depend on how it is done. Raises as `execute`."""
+    _of_this_engine(run)
     device = choose_device(spec.device)
     if device.type == "cpu":
         torch.use_deterministic_algorithms(True)
@@ -118,6 +121,15 @@ def prepare(spec: RunSpec, run: RunWriter, cache: Path, clock: Clock) -> tuple[W
         world = _embed(spec, run, dataset, split, device, cache)
     with clock.stage("experts"), all_cores():
         return world, _expert(spec, run, world, expert_shape(split, spec.length), cache, clock)
+
+
+def _of_this_engine(run: RunWriter) -> None:
+    """Raises UserError for a run that another engine has begun: half of each would be neither's result."""
+    mark = run.path("checkpoints/engine.json")
+    begun = run.path("checkpoints/start.safetensors").is_file()
+    if (json.loads(mark.read_text()) if mark.is_file() else ENGINE if not begun else None) != ENGINE:
+        raise UserError("this run was begun by another version of foster, which learns otherwise; start it anew")
+    run.write_json("checkpoints/engine.json", ENGINE)
 
 
 def choose_device(name: str) -> torch.device:
@@ -190,7 +202,8 @@ def _expert(
     spec: RunSpec, run: RunWriter, world: World, config: RecommenderConfig, cache: Path, clock: Clock
 ) -> ExpertTrajectory:
     training = ExpertConfig()
-    recipe = json.dumps([asdict(config), asdict(training), spec.seed, computed_on(world.device)], sort_keys=True)
+    settings = [ENGINE, asdict(config), asdict(training), spec.seed, computed_on(world.device)]
+    recipe = json.dumps(settings, sort_keys=True)
     name = hashlib.sha256(f"{world.key}/{recipe}".encode()).hexdigest()[:32]
     folder, text_width = cache / "trajectories" / name, world.features.shape[1]
     run.uses(folder)

@@ -57,13 +57,16 @@ class Rows:
         jobs = [(name, k) for name in trained for k in range(count) if not self.results.has(name, k)]
         done = len(trained) * count - len(jobs)
         clock.tell(done / (len(trained) * count), "students")
-        # closed at once when a stop is asked for, so that no student learns on while the run ends
         with closing(side_by_side(self._work(trained, jobs), self.world.device)) as found:
-            for (name, k), measured in zip(jobs, found, strict=True):
-                self.results.add(name, k, measured)
-                done += 1
-                message = f"student {k + 1} of {count} on {name.replace('_', ' ')}"
-                clock.progress(done / (len(trained) * count), message)
+            try:
+                for (name, k), measured in zip(jobs, found, strict=True):
+                    self.results.add(name, k, measured)
+                    done += 1
+                    message = f"student {k + 1} of {count} on {name.replace('_', ' ')}"
+                    clock.progress(done / (len(trained) * count), message)
+            except BaseException:
+                self.run.give_up()  # so that no student learns on while the run ends
+                raise
         return self.results.rows("valid"), self.results.rows("test")
 
     def _fixed(self) -> None:
@@ -133,7 +136,7 @@ class Rows:
     def _student(self, name: str, k: int, draw: Draw | None, recipe: Recipe) -> Measured:
         shape = replace(self.shape, dropout=recipe.dropout)
         seed = derived_seed(self.spec.seed, "student", name, k)
-        model = train_student(draw, self.world.features, shape, recipe, seed, self.run.checkpoint)
+        model = train_student(draw, self.world.features, shape, recipe, seed, self.run.heed_stop)
         if k == 0 and name in STORED_STUDENTS:  # before its row: a row that is there has its model
             save_model(model_file(self.run.folder, name), model)
         return self.results.measure(model_scorer(model, self.world.features))

@@ -31,14 +31,16 @@ class RunWriter:
 
     Raises UserError on entering when another process holds the lock, and on writing when the disk is full or
     read-only. Every file but log and events is replaced in one step; a line that a killed worker left half-written
-    at the end of the events is cut off on entering, so that the next event starts a line of its own. Threads may share
-    it: a pause holds each of them at its next checkpoint.
+    at the end of the events is cut off on entering, so that the next event starts a line of its own. Threads of the
+    worker may share it.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._lock = FileLock(folder / "lock")
-        self._turn = threading.RLock()  # of the threads of this worker
+        # Of the threads of this worker: one waits out a pause or looks for a stop, and, apart from that, one writes.
+        self._turn, self._pen = threading.Lock(), threading.RLock()
+        self._over = threading.Event()
         self._stop, self._pause, self._step = (folder / name for name in ("stop", "pause", "step"))
         self._beat = 0.0
         self._began = 0.0  # for the estimate: when this worker first reported a fraction, pauses taken out
@@ -68,7 +70,7 @@ class RunWriter:
 
         With a new `fraction` and no `eta_s` the remaining time is estimated from the pace of this worker.
         """
-        with self._turn:
+        with self._pen:
             if "fraction" in changes and "eta_s" not in changes:
                 changes["eta_s"] = self._estimate(changes["fraction"])
             self.current = dataclasses.replace(self.current, **changes, heartbeat=time.time())
@@ -94,10 +96,23 @@ class RunWriter:
         with self._turn:
             if self._is_held(ends_step):
                 self._wait()
-            if self._stop.exists():
+            if self._stop.exists() or self._over.is_set():
                 raise Stopped
             if time.monotonic() - self._beat >= HEARTBEAT_S:
                 self.status()
+
+    def heed_stop(self) -> None:
+        """`checkpoint` for threads that work ahead of the run's own: raises Stopped like it, but a pause does not hold
+        them. It holds who hands out their work, so that a single step stays one thing that a person counts."""
+        if self._stop.exists() or self._over.is_set():
+            raise Stopped
+        with self._pen:
+            if time.monotonic() - self._beat >= HEARTBEAT_S:
+                self.status()
+
+    def give_up(self) -> None:
+        """From now on every look for a stop raises Stopped: what other threads still compute is no longer wanted."""
+        self._over.set()
 
     def event(self, kind: str, **fields: Any) -> None:
         """Appends one line to events.jsonl. Numbers that are not finite become null."""
@@ -133,7 +148,7 @@ class RunWriter:
 
     def _append(self, name: str, line: str) -> None:
         path = self.folder / name
-        with self._turn, writing(path), path.open("ab") as file:
+        with self._pen, writing(path), path.open("ab") as file:
             file.write(line.encode("utf-8", "backslashreplace") + b"\n")
 
     def _is_held(self, ends_step: bool = False) -> bool:
@@ -145,7 +160,7 @@ class RunWriter:
     def _wait(self) -> None:
         since = time.monotonic()
         self.status(paused=True)
-        while self._is_held() and not self._stop.exists():
+        while self._is_held() and not self._stop.exists() and not self._over.is_set():
             time.sleep(0.05)
             if time.monotonic() - self._beat >= HEARTBEAT_S:
                 self.status()

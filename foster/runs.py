@@ -56,7 +56,7 @@ class Run:
 
     @property
     def is_lesson(self) -> bool:
-        """Shipped beside the demo run to show what breaks; ids of other runs begin with a date."""
+        """Shipped beside the demo run to show what a setting is worth; ids of other runs begin with a date."""
         return self.shipped and self.id.startswith("lesson-")
 
     @cached_property

@@ -1,6 +1,6 @@
 """Puts a finished run among those that come with the sample: `python sample_data/ship.py RUN_FOLDER NAME`.
 
-What only a resume needs stays behind, and every path of this machine with it. With `--lean` the models stay behind
+What only a resume needs stays behind. With `--lean` the models stay behind
 too, and of the snapshots the first, the middle and the last are kept.
 """
 
@@ -19,7 +19,14 @@ def ship(run: Path, name: str, lean: bool) -> Path:
     status = json.loads((run / "status.json").read_text())
     if status["state"] != "done":
         raise SystemExit(f"{run.name} is {status['state']}; only a run that is done can be shipped")
+    spec = json.loads((run / "spec.json").read_text())
+    if spec["data"] != "sample" or spec["encoder"] != "minilm":
+        raise SystemExit(f"{run.name} is of {spec['data']} by {spec['encoder']}; only runs of the sample by minilm")
+    if not name.replace("-", "").isalnum():
+        raise SystemExit(f"NAME is {name!r}; give letters, digits and hyphens")
     there = Path(__file__).parent / "runs" / name
+    if run.resolve() == there.resolve():
+        raise SystemExit(f"{name} is shipped already; give the folder of another run")
     shutil.rmtree(there, ignore_errors=True)
     shutil.copytree(run, there, ignore=shutil.ignore_patterns(*BEHIND, *(("models",) if lean else ())))
     report = json.loads((there / "report.json").read_text())

@@ -42,7 +42,8 @@ class CuttingWriter(RunWriter):
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[RunSpec]:
     folder = tmp_path / "cycle"
-    with short_runs(folder, steps=5, save_every=8, student_steps=2, paths=2, real_batch=16):
+    with short_runs(folder, steps=5, save_every=8, student_steps=2, paths=2, real_batch=16) as patch:
+        patch.setenv("OMP_NUM_THREADS", "2")  # students side by side
         yield RunSpec(data=str(folder), sequences=4, length=5, steps=20, students=2, report_test=True, device="cpu")
 
 

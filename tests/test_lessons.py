@@ -67,7 +67,7 @@ def test_lost_order_breaks_the_next_book_and_exchanged_texts_break_new_books(see
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_few_distilled_sequences_beat_random_ones_and_live_by_their_labels(seed: int) -> None:
     whole, bare = budget.spend(seed, 4), budget.spend(seed, 4, labels=False)
-    assert whole.distilled.min() > whole.popular > whole.random.mean()
+    assert whole.distilled.min() > 1.2 * max(whole.popular, whole.random.mean())
     assert whole.distilled.mean() > 0.9 * whole.everything
     assert bare.distilled.max() < whole.distilled.min()
     assert (whole.events, whole.log_events, len(whole.row)) == (32, 4000, 8)
@@ -97,7 +97,7 @@ def test_each_part_of_a_subset_has_its_work() -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_first_order_gradient_is_the_exact_one_while_reset_and_quiet(seed: int) -> None:
     one, many = first_order.compare(seed, 1), first_order.compare(seed, 10)
-    assert min(one.cosine, many.cosine) > 0.95
+    assert min(one.cosine, many.cosine) > 0.9
     assert many.exact_bytes > 2.5 * one.exact_bytes
     assert many.first_order_bytes == one.first_order_bytes < many.exact_bytes
     drifted = first_order.compare(seed, 5, apart=50)

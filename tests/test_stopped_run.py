@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 import pytest
@@ -43,6 +45,44 @@ class PausingWriter(RunWriter):
         super().write_table(name, table)
         if name == "snapshots/000004.parquet":
             (self.folder / "pause").touch()
+
+
+class PausingAmongStudents(RunWriter):
+    """Somebody asks for a pause when the fifth row is measured: the first whose students learn, side by side."""
+
+    def event(self, kind: str, **fields: Any) -> None:
+        super().event(kind, **fields)
+        if kind == "student" and fields["name"] == "untrained" and fields["seed"] == 0:
+            (self.folder / "pause").touch()
+
+
+@contextmanager
+def paused(run: Run, writer: RunWriter, cache: Path, kind: str) -> Iterator[Callable[[], int]]:
+    """A run at work on another thread. Yields what waits until it stands and tells how many events of a kind there are;
+    at the end it is let go and has ended."""
+
+    def work() -> None:
+        with writer:
+            writer.status(state=RunState.RUNNING)
+            execute(run.spec, writer, cache)
+
+    worker = threading.Thread(target=work, daemon=True)
+    worker.start()
+
+    def wait() -> int:
+        deadline = time.monotonic() + 60
+        while run.step_requested or not run.status().paused:
+            assert worker.is_alive()
+            assert time.monotonic() < deadline, "the run does not wait"
+            time.sleep(0.01)
+        return len(run.events(kind))
+
+    try:
+        yield wait
+    finally:
+        run.request_resume()
+        worker.join(60)
+    assert not worker.is_alive()
 
 
 @pytest.fixture(scope="module")
@@ -124,25 +164,7 @@ def test_single_steps_of_a_paused_run_advance_it_by_one_and_end_with_the_same_fi
     """Paused within the student of step 4: everything of a step is there when its event is."""
     store = RunStore(tmp_path, bundled=None)
     run = store.create(spec)
-    paused = PausingWriter(run.path)
-
-    def work() -> None:
-        with paused:
-            paused.status(state=RunState.RUNNING)
-            execute(spec, paused, store.cache)
-
-    worker = threading.Thread(target=work)
-    worker.start()
-
-    def wait() -> int:
-        deadline = time.monotonic() + 60
-        while run.step_requested or not run.status().paused:
-            assert worker.is_alive()
-            assert time.monotonic() < deadline, "the run does not wait"
-            time.sleep(0.01)
-        return len(run.events("distil"))
-
-    try:
+    with paused(run, PausingWriter(run.path), store.cache, "distil") as wait:
         assert wait() == 3
         for taken in range(4, 9):
             run.request_step()
@@ -150,11 +172,67 @@ def test_single_steps_of_a_paused_run_advance_it_by_one_and_end_with_the_same_fi
             assert run.status().message == f"step {taken} of 10"
             assert run.snapshots()[-1] == taken
             assert run.events("valid")[-1]["step"] == 4 * (taken // 4)
-    finally:
-        run.request_resume()
-        worker.join(60)
-    assert not worker.is_alive()
     assert result(run) == result(uninterrupted[1])
+
+
+def test_single_steps_among_students_measure_one_each_and_end_with_the_same_files(
+    spec: RunSpec, uninterrupted: tuple[RunStore, Run], tmp_path: Path
+) -> None:
+    """Whoever waits holds up nobody's writing: what is measured has its event while the run stands."""
+    store = RunStore(tmp_path, bundled=None)
+    run = store.create(spec)
+    with paused(run, PausingAmongStudents(run.path), store.cache, "student") as wait:
+        assert wait() == 5  # four rows without students, then the first student
+        for measured in range(6, 12):
+            run.request_step()
+            assert wait() == measured
+            kept = json.loads((run.path / "checkpoints" / "students.json").read_text())
+            assert sum(len(seeds) for seeds in kept.values()) == measured
+    assert result(run) == result(uninterrupted[1])
+
+
+def test_a_run_that_fails_among_students_ends_at_once(spec: RunSpec, tmp_path: Path) -> None:
+    """Paused or not, no other student is waited for."""
+
+    class Failing(PausingAmongStudents):
+        def write_json(self, name: str, value: object) -> None:
+            if name == "checkpoints/students.json" and "random" in cast(dict[str, Any], value):
+                raise UserError("the disk is full")
+            super().write_json(name, value)
+
+    store = RunStore(tmp_path, bundled=None)
+    run = store.create(spec)
+    failed: list[str] = []
+
+    def work() -> None:
+        with Failing(run.path) as writer:
+            writer.status(state=RunState.RUNNING)
+            try:
+                execute(spec, writer, store.cache)
+            except UserError as error:
+                failed.append(str(error))
+
+    worker = threading.Thread(target=work, daemon=True)
+    worker.start()
+    while worker.is_alive() and not run.status().paused:
+        time.sleep(0.01)
+    for _ in range(2):  # the second student of nothing, then the first of random sequences
+        run.request_step()
+        while worker.is_alive() and run.step_requested:
+            time.sleep(0.01)
+    worker.join(60)
+    assert failed == ["the disk is full"]
+
+
+@pytest.mark.parametrize("mark", ["2", None])
+def test_a_run_of_another_engine_is_not_gone_on_with(spec: RunSpec, tmp_path: Path, mark: str | None) -> None:
+    store = RunStore(tmp_path, bundled=None)
+    run = store.create(spec)
+    stop_at(run, store.cache, "distil", 4)
+    file = run.path / "checkpoints" / "engine.json"
+    file.unlink() if mark is None else file.write_text(mark)
+    with pytest.raises(UserError, match="another version of foster"):
+        go_on(run, store.cache)
 
 
 def test_finished_students_are_not_trained_again(spec: RunSpec, tmp_path: Path) -> None:

@@ -141,7 +141,6 @@ def measure(
         )
     if data is not None:
         raise UserError("--quick measures a tiny world of its own; leave out --data, or --quick")
-    torch.set_num_threads(1)  # models this small only wait for each other
     with tempfile.TemporaryDirectory() as folder:
         tiny = replace(QUICK, data=str(tiny_folder(Path(folder) / "tiny")), report_test=spec.report_test)
         store = RunStore(Path(folder) / "runs", bundled=None)

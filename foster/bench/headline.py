@@ -18,7 +18,6 @@ from threading import Timer
 from typing import Any
 
 import numpy as np
-import torch
 
 from foster.bench import Say
 from foster.bench.planted import tiny_folder
@@ -75,7 +74,6 @@ def measure(
         return _measured(store, list(dict.fromkeys(data)), spec, distillations, minutes, say, execute)
     if data:
         raise UserError("--quick measures a tiny world of its own; leave out --data, or --quick")
-    torch.set_num_threads(1)  # models this small only wait for each other
     with tempfile.TemporaryDirectory() as folder:
         store = RunStore(Path(folder) / "runs", bundled=None)
         return _measured(store, [str(tiny_folder(Path(folder) / "tiny"))], QUICK, 2, minutes, say, execute)

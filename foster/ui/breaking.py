@@ -1,4 +1,4 @@
-"""Runs shipped beside the demo to show what breaks, and the toy lesson that shows the like. No streamlit in here."""
+"""Runs shipped beside the demo to show what a setting is worth, and toy experiments on the like; no streamlit here."""
 
 from __future__ import annotations
 

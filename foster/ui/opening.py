@@ -1,4 +1,4 @@
-"""The Start page's content: a run's snapshots as a picture that moves, its numbers, what breaks it, the ways on."""
+"""The Start page's content: a picture that moves from a run's snapshots, its numbers, what they depend on, ways on."""
 
 from __future__ import annotations
 
@@ -97,14 +97,14 @@ def _numbers(run: Run, report: dict) -> None:
 
 
 def _lessons(selection: Selection) -> None:
-    show(tag("h2", "See it break"))
+    show(tag("h2", "What matters, and how much"))
     demo = None if selection.demo is None else _entrant(selection.demo)
     runs = {run.id: run for run, status in selection.runs if run.is_lesson and status.state is RunState.DONE}
     told = {}
     for lesson in LESSONS:
         if demo is not None and lesson.run_id in runs and (entrant := _entrant(runs[lesson.run_id])) is not None:
             told[lesson.run_id] = beside_demo(entrant, demo)
-    lead = "Finished runs with other settings, each held against the demo run; below each a toy that shows the like."
+    lead = "Finished runs with other settings, held against the demo run; below, toys to try what such a setting does."
     show(tag("p", lead if told else "In a world of 24 books, computed while you look.", class_="say"))
     for column, lesson in zip(st.columns(3, gap="large"), LESSONS, strict=True):
         with column:

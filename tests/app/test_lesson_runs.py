@@ -1,4 +1,4 @@
-"""The runs shipped beside the demo to show what breaks: what Start says of them, and where they stand elsewhere."""
+"""Runs shipped beside the demo to show what a setting is worth: what Start says of them, where else they stand."""
 
 from __future__ import annotations
 

@@ -75,7 +75,8 @@ def test_a_lasso_leads_to_its_sequences_and_a_second_browser_sees_the_same(
     page.wait_for_url("**/sequences?*area=*")
     visitor.idle()
     assert stated(visitor, r"(\d+) of \d+ sequences go through the (\d+) items") == [using, items]
-    assert page.locator(".row-head strong").count() == min(using, 10)
+    # ten to a page, and the page that holds the drawn sequence
+    assert page.locator(".row-head strong").count() in {min(using, 10), using % 10}
     titles = page.locator(".row-head strong, .strip .title, .ladder .title").all_text_contents()
     assert titles
 
