@@ -48,7 +48,7 @@ def comparison(selection: Selection, run: Run) -> None:
             "metric", "Metric", list(Metric), Metric.RECALL, format_func=lineup.METRIC_NAMES.__getitem__
         )
         part = address.segments(
-            "items",
+            "split",
             "Measured on",
             list(Part),
             lineup.shared_part(entrants),

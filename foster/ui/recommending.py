@@ -10,7 +10,7 @@ import streamlit as st
 from foster.errors import UserError
 from foster.runs import Run, RunState, RunStatus
 from foster.ui import address, lists, load, words
-from foster.ui.lineup import Part, row_name
+from foster.ui.lineup import row_name
 from foster.ui.markup import plain, show, tag
 from foster.ui.shelf import ROWS, Shelf, kept, shelf
 from foster.ui.state import Selection
@@ -75,8 +75,6 @@ def _history(found: Shelf, items: pd.DataFrame, titles: Sequence[str]) -> tuple[
     """The history to continue, and what really came next if it is an untouched example."""
     numbers = [str(number) for number in range(1, len(found.examples) + 1)]
     written = address.asked_list("items")
-    if written and set(written) <= set(Part):  # Compare's word for what was measured, brought by a link
-        written = None
     reader = address.pick("reader", numbers, numbers[0]) if numbers else None
     history, came_next = _read(found, written, reader)
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):

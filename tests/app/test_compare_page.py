@@ -90,7 +90,7 @@ def test_the_settings_that_differ_are_listed_and_no_others(store: Path) -> None:
 
 def test_test_items_are_shown_only_where_they_were_reported(store: Path) -> None:
     a, b = lay_changed(store, 1, test=True, report_test=True), lay_changed(store, 2)
-    app = visit(run=a, beside=b, items="test")
+    app = visit(run=a, beside=b, split="test")
     said = text(app)
     assert "Test items: each user's last" in said
     assert "B: no test scores. A run reports test items only when it is asked to." in said
@@ -106,15 +106,15 @@ def test_test_items_are_shown_unasked_where_every_run_reports_them(store: Path) 
 
     app = visit(run=a, beside=b)
     assert measured(app) == "test"
-    assert "items" not in app.query_params
-    check(app.button_group(key="url-items").set_value("valid").run())
-    assert app.query_params["items"] == "valid"
+    assert "split" not in app.query_params
+    check(app.button_group(key="url-split").set_value("valid").run())
+    assert app.query_params["split"] == "valid"
     assert measured(app) == "validation"
-    assert measured(visit(run=a, beside=b, items="valid")) == "validation"
+    assert measured(visit(run=a, beside=b, split="valid")) == "validation"
     app = visit(run=a, beside=f"{b},{c}")
     assert measured(app) == "validation", "one of them has no test items"
-    check(app.button_group(key="url-items").set_value("test").run())
-    assert app.query_params["items"] == "test"
+    check(app.button_group(key="url-split").set_value("test").run())
+    assert app.query_params["split"] == "test"
 
 
 def test_metric_and_scale_change_the_picture(store: Path) -> None:
@@ -163,7 +163,7 @@ def test_hostile_rows_are_text(store: Path) -> None:
         assert "<a href" not in spec
 
 
-@pytest.mark.parametrize("query", [{"metric": "x"}, {"items": "?"}, {"beside": ",,"}, {"m": "a,b"}, {"students": "-1"}])
+@pytest.mark.parametrize("query", [{"metric": "x"}, {"split": "?"}, {"beside": ",,"}, {"m": "a,b"}, {"students": "-1"}])
 def test_nonsense_in_the_address_is_ignored(store: Path, query: dict[str, str]) -> None:
     run = lay_changed(store, 1)
     visit(run=run, **query)

@@ -98,7 +98,7 @@ def test_the_first_reader_is_typical_by_a_rule_that_is_told(store: Path) -> None
 
 def test_what_compare_measured_on_is_no_history(store: Path) -> None:
     lay_students(store)
-    app = visit(run=RUN, items="valid")
+    app = visit(run=RUN, split="valid")
     assert history(app)[0] == "Book 0"
     assert "left out" not in text(app)
 
