@@ -15,8 +15,8 @@ storage and step cost do not grow with V. P is part of the set, as it comes from
 Untied (default): inputs and labels are separate tensors. Tied (the paper's form, one reading): the input of position
 l + 1 is the top-k row of the label of position l, and only the first row of a sequence is its own.
 
-Stored with 4 bits a number of q and P, one half-precision scale a row; at most 256 bytes (128 sixteen-bit numbers) a
-position.
+Stored with 4 bits a number of q and P, one half-precision scale a row; the whole file takes at most 256 bytes (128
+sixteen-bit numbers) for each position, where that leaves room for the least form.
 """
 
 from __future__ import annotations
@@ -81,10 +81,11 @@ def affordable_form(sequences: int, length: int, widths: tuple[int, int], availa
     text_width, teacher_width = widths
     ranks = sorted({min(rank, text_width // 2 * 2, teacher_width // 2 * 2) for rank in RANKS}, reverse=True)
     positions, form = sequences * length, Form(1, ranks[-1])
+    available_bytes = min(available_bytes, BYTES_PER_POSITION * positions)  # the projection and the header are in it
     for rank in ranks:
         stored_projection = rank * (-(-text_width // 2) + SCALE_BYTES)
         spare = available_bytes - HEADER_BYTES - stored_projection - MAX_READINGS * length * 2
-        per_position = min(BYTES_PER_POSITION, spare // positions) - 2  # its item
+        per_position = spare // positions - 2  # its item
         readings = min(MAX_READINGS, per_position // (rank // 2 + SCALE_BYTES))
         form = Form(max(1, readings), rank)
         if readings >= ENOUGH_READINGS:

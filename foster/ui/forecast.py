@@ -14,7 +14,7 @@ from typing import Protocol
 from foster.spec import RunSpec
 from foster.ui import words
 
-BYTES_A_POSITION = 2 * 128  # the most a position may store, inputs and targets together
+BYTES_A_POSITION = 2 * 128  # the most there may be for each position, all that is stored together
 LEAST_BYTES, LEAST_A_POSITION = 3_000, 8  # header and label basis; an item and one reading's label of the lowest rank
 TEXTS_A_SECOND = 60  # MiniLM on one CPU core; only used where no run tells
 SAME, LIKE, UNLIKE = 1.3, 2.0, 4.0  # how far off a guess may be, either way
@@ -70,10 +70,10 @@ class Span:
 
 
 def at_most(spec: RunSpec, log_bytes: int) -> int:
-    """Upper bound of the bytes that the soft form stores: its form is chosen not to exceed the log, down to the least
-    that a position takes (`foster.synthetic.affordable_form`)."""
+    """Upper bound of the bytes that the soft form stores: its form is chosen not to exceed the log nor so much a
+    position, down to the least that there is (`foster.synthetic.affordable_form`)."""
     positions = spec.sequences * spec.length
-    return min(BYTES_A_POSITION * positions, max(log_bytes, LEAST_BYTES + LEAST_A_POSITION * positions))
+    return max(LEAST_BYTES + LEAST_A_POSITION * positions, min(BYTES_A_POSITION * positions, log_bytes))
 
 
 def forecast(spec: RunSpec, data: LogSize, earlier: Iterable[Earlier]) -> Span | None:

@@ -8,13 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cycle_world import N_ITEMS
+from planted_sets import planted_set
 
 from foster.catalog import Catalog
 from foster.formats import Dataset
 from foster.interactions import Interactions
 from foster.runs import RunStore
 from foster.spec import RunSpec
-from foster.synthetic import log_bytes
+from foster.synthetic import affordable_form, log_bytes
+from foster.training import Recipe
 from foster.ui import log_charts, log_facts
 from foster.ui.forecast import Earlier, Span, at_most, forecast
 from foster.ui.log_facts import examples, facts, length_bins
@@ -143,6 +146,16 @@ def test_the_foretold_size_is_that_of_the_log_unless_either_is_small() -> None:
     assert at_most(RunSpec(sequences=5, length=10), 90_000) == 12_800
     assert at_most(RunSpec(sequences=20, length=20), 90_000) == 90_000
     assert 1_000 < at_most(RunSpec(sequences=20, length=20), 1_000) < 102_400
+
+
+@pytest.mark.parametrize("log", [3_000, 90_000])
+@pytest.mark.parametrize(("sequences", "length"), [(1, 2), (1, 5), (3, 10), (5, 10), (20, 20)])
+def test_no_set_takes_more_than_was_foretold(tmp_path: Path, sequences: int, length: int, log: int) -> None:
+    form = affordable_form(sequences, length, (384, 128), log)
+    file = tmp_path / "set.safetensors"
+    made = planted_set(form.rank, 1, False, form.readings, sequences, length, text_width=384)
+    made.save(file, Recipe(), N_ITEMS)
+    assert file.stat().st_size <= at_most(RunSpec(sequences=sequences, length=length), log)
 
 
 # --- sources
