@@ -10,8 +10,8 @@ import streamlit as st
 from foster.errors import UserError
 from foster.runs import Run, RunState
 from foster.ui import address, load, scores, words
-from foster.ui.breaking import LESSONS, Lesson, beside_demo
 from foster.ui.film import POSITIONS, SEQUENCES, WALL, Scene, film, pick_steps
+from foster.ui.lesson_runs import LESSONS, Lesson, beside_demo
 from foster.ui.lineup import Entrant
 from foster.ui.markup import show, tag
 from foster.ui.rows import rows_of_result, rows_of_snapshot

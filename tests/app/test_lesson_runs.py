@@ -15,7 +15,7 @@ from run_folders import lay_run
 from streamlit.testing.v1 import AppTest
 
 from foster.runs import RunStore
-from foster.ui.breaking import LESSONS
+from foster.ui.lesson_runs import LESSONS
 from foster.ui.syllabus import LESSONS as TOYS
 
 ROOT = Path(__file__).resolve().parents[2]
