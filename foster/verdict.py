@@ -22,6 +22,8 @@ NAMES = {
     "zero_shot": "Text similarity, no training",
     "untrained": "Untrained model",
 }
+# Other ways to spend the same bytes, or none; random real sequences are told apart from them.
+CONTROLS = ("teacher_random", "teacher_uniform", "bigram", "popular", "zero_shot", "untrained")
 
 
 def split_of(report: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
@@ -50,7 +52,14 @@ def sentence(report: Mapping[str, Any]) -> str:
     said = f"A recommender trained on {many} reaches {words.share(soft)} of what the whole log teaches"
     if random is not None:
         said += f"; as many real sequences drawn at random reach {words.share(random)}"
-    return said + "."
+    said += "."
+    if (start := of_full(rows, "start_soft")) is not None:
+        said += f" Before the first step of the distillation it was {words.share(start)}."
+    others = {name: share for name in CONTROLS if (share := of_full(rows, name)) is not None}
+    if others:
+        best = max(others, key=others.__getitem__)
+        said += f" The best control, “{NAMES[best]}”, reaches {words.share(others[best])}."
+    return said
 
 
 def stored(report: Mapping[str, Any]) -> str:

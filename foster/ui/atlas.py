@@ -31,7 +31,7 @@ DRAGS = {Drag.LASSO: "Lasso", Drag.BOX: "Box", Drag.MOVE: "Move"}
 NO_SEQUENCE = "none"
 CHART, TABLE = "map", "map-table"
 TABLE_ROWS = 5_000  # more only take time on their way to the browser
-_CONFIG = {"displaylogo": False, "scrollZoom": True, "modeBarButtonsToRemove": ["lasso2d", "select2d", "pan2d"]}
+_CONFIG = {"displaylogo": False, "scrollZoom": False, "modeBarButtonsToRemove": ["lasso2d", "select2d", "pan2d"]}
 
 
 def item_map(run: Run, status: RunStatus) -> None:

@@ -91,7 +91,11 @@ def budget(sequences: int, broken: str) -> Shown:
     share, here = whole.distilled.mean() / whole.everything, worse or whole
     figures = (
         ("Budget", f"{whole.events}", f"books read, of {words.count(whole.log_events)} in the log"),
-        ("Distilled", words.share(here.distilled.mean() / here.everything), f"of everything; {mean(here.distilled)}"),
+        (
+            "Distilled" if worse is None else "Distilled, labels lost",
+            words.share(here.distilled.mean() / here.everything),
+            f"of everything; {mean(here.distilled)}",
+        ),
         ("Random", words.share(whole.random.mean() / whole.everything), f"of everything; {mean(whole.random)}"),
     )
     row = words.plural(sequences, "sequence")
@@ -108,14 +112,24 @@ def budget(sequences: int, broken: str) -> Shown:
         tag(
             "li",
             tag("span", f"reads {read}", class_="read"),
-            tag("span", taught, class_="title"),
-            tag("span", tag("b", style=f"width:{100 * p:.0f}%"), class_="bar", aria_hidden="true"),
-            tag("span", words.share(p), class_="weight"),
+            *(
+                (
+                    tag("span", taught, class_="title"),
+                    tag("span", tag("b", style=f"width:{100 * p:.0f}%"), class_="bar", aria_hidden="true"),
+                    tag("span", words.share(p), class_="weight"),
+                )
+                if worse is None
+                else ()
+            ),
         )
         for read, taught, p in whole.row
     ]
-    head = tag("p", "The first sequence: at every book a student is taught what may come next. Each card names the "
-               "likeliest.", class_="hint")  # fmt: skip
+    cards = (
+        "at every book a student is taught what may come next. Each card names the likeliest."
+        if worse is None
+        else "with the labels lost, the books that are read are all that is left of it."
+    )
+    head = tag("p", f"The first sequence: {cards}", class_="hint")
     strip = tag("div", tag("ol", *places, class_="strip"), class_="strip-frame", tabindex="0", role="region",
                 aria_label="The first sequence")  # fmt: skip
     return Shown(chart, figures, say, tag("div", head, strip))

@@ -113,7 +113,8 @@ def _question(number: int, lesson: Lesson) -> None:
         answer = EXPERIMENTS[number - 1][1]()
         right = question.options[answer.right]
         verdict = "As you said" if guess == right else "Not so"
-        note(f"{verdict}: {right[0].lower()}{right[1:]}", answer.why, "good" if guess == right else "plain")
+        why = f"{answer.why} Revealing has set the experiment to show it."
+        note(f"{verdict}: {right[0].lower()}{right[1:]}", why, "good" if guess == right else "plain")
 
 
 def _reveal(number: int) -> None:

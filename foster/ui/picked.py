@@ -36,8 +36,8 @@ def picked(points: pd.DataFrame, mask: np.ndarray, found: Chosen, rows: Sequence
     mine = mine[np.argsort(-points["mass"].to_numpy()[mine], kind="stable")]
     show(tag("h2", f"{words.plural(len(mine), 'item')} chosen"))
     if not len(mine):
-        where = "in the area" if found.area else "under that title"
-        show(tag("p", f"No item lies {where}. Draw a larger one or search for another word.", class_="hint"))
+        none = "No item lies in the area. Draw a larger one." if found.area else "No title has it. Try another word."
+        show(tag("p", none, class_="hint"))
     else:
         show(tag("div", *_titles(points, mine.tolist()), class_="picked"))
         _sequences(set(points["item"].to_numpy()[mine].tolist()), rows)

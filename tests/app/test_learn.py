@@ -45,8 +45,19 @@ def test_a_prediction_is_answered_from_the_numbers(step: int, store: Path, visit
         check(app.radio(key=f"guess-{step}").set_value(question.options[guess]).run())
         check(app.button(key=f"reveal-{step}").click().run())
         assert answer.why in shown(app)
+        assert "Revealing has set the experiment to show it" in shown(app)
         assert ("As you said" in shown(app)) == (guess == answer.right)
         assert app.query_params.get("broken", "nothing") == question.looks[1]
+
+
+def test_lost_labels_are_lost_in_every_figure_and_on_every_card(store: Path, visit: Open) -> None:  # noqa: F811
+    whole, lost = (shown(visit(PAGE, lesson="2", dial="20", **query)) for query in ({}, {"broken": "labels"}))
+    assert "Distilled, labels lost" in lost
+    assert "Distilled, labels lost" not in whole
+    assert "a student is taught what may come next" in whole
+    assert "a student is taught what may come next" not in lost
+    assert whole.count('class="weight"') == 8
+    assert 'class="weight"' not in lost
 
 
 def test_the_way_through_is_in_the_address(store: Path, visit: Open) -> None:  # noqa: F811

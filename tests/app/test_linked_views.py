@@ -143,6 +143,12 @@ def test_a_choice_without_sequences_says_so(folder: Path) -> None:
     assert "0 of 12 sequences go through the 0 items chosen on the map." in text(app)
     assert not listed(app)
     assert "No item lies in the area" in text(visit(MAP, area="real_90_90_91_91"))
+    assert "No title has it. Try another word." in text(visit(MAP, q="zzzz"))
+
+
+def test_the_wheel_scrolls_the_page_and_leaves_the_map(folder: Path) -> None:
+    (chart,) = visit(MAP).get("plotly_chart")
+    assert json.loads(chart.proto.config)["scrollZoom"] is False
 
 
 def test_the_hard_form_is_filtered_by_what_it_holds(folder: Path) -> None:

@@ -268,6 +268,10 @@ def test_scores_compare_with_everything() -> None:
         "A recommender trained on 20 synthetic sequences reaches 85 % of what the whole log teaches; as many real "
         "sequences drawn at random reach 25 %."
     )
+    others = {"start_soft": row(0.16), "teacher_uniform": row(0.15), "bigram": row(0.1), "start_hard": row(0.19)}
+    told = scores.sentence({**report, "valid": report["valid"] | others}).replace("\u00a0", " ")
+    assert "Before the first step of the distillation it was 80 %." in told
+    assert told.endswith("The best control, “Uniform items, a teacher's labels”, reaches 75 %.")
     assert scores.split_of({**report, "test": report["valid"]})[0] == "test"
     assert scores.bars({"valid": {}}) is None
     assert "no comparison" in scores.sentence({})
