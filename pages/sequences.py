@@ -12,5 +12,5 @@ heading(
 )
 run, status = need_run(selection)
 banner(selection.store, run, status, "What it has so far is shown below." if run.snapshots() else "")
-reading.sequences(run, status)
+reading.sequences(selection, run, status)
 takeaway.takeaway(run, status)

@@ -55,7 +55,12 @@ def told(moment: str) -> str:
 
 def figures(run: Run, moment: str) -> None:
     """The moment's metrics as one line."""
-    show(tag("p", sentence(load.events(run, "distil"), load.events(run, "valid"), moment), class_="moment"))
+    show(tag("p", of(run, moment), class_="moment"))
+
+
+def of(run: Run, moment: str) -> str:
+    """The moment's metrics in a sentence."""
+    return sentence(load.events(run, "distil"), load.events(run, "valid"), moment)
 
 
 def sentence(distil: Sequence[Event], valid: Sequence[Event], moment: str) -> str:

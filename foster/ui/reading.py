@@ -7,10 +7,13 @@ from enum import StrEnum
 import streamlit as st
 
 from foster.runs import Run, RunStatus
-from foster.ui import address, chosen, load, moment, titles, words
+from foster.ui import address, chosen, load, moment, second, summary, titles, words
 from foster.ui.markup import plain, show, tag
 from foster.ui.moment import RESULT
+from foster.ui.pairs import LETTERS, Pair, in_common, pairs
 from foster.ui.rows import Row, hard_view
+from foster.ui.second import Second
+from foster.ui.state import Selection, label
 from foster.ui.states import note
 
 A_PAGE = 10  # rows
@@ -22,7 +25,7 @@ class Form(StrEnum):
     HARD = "hard"
 
 
-def sequences(run: Run, status: RunStatus) -> None:
+def sequences(selection: Selection, run: Run, status: RunStatus) -> None:
     moments = moment.moments(run)
     if not moments:
         if status.is_terminal:
@@ -31,53 +34,91 @@ def sequences(run: Run, status: RunStatus) -> None:
             note("No sequences yet", "They appear here with the first step of the distillation.")
         return
 
-    left, middle, right = st.columns([2, 4, 3], gap="medium")
+    left, middle, right, last = st.columns([2, 4, 2.5, 2.5], gap="medium")
     with middle:
         now = moment.scrub(moments)
     with left:
         form = _form(now)
     with right:
         query = address.search("q", "Search the titles", placeholder="A word of a title")
-    rows = load.rows(run, None if now == RESULT else int(now))
-    rows = hard_view(rows) if form is Form.HARD else rows
-    moment.figures(run, now)
-    _summary(rows, now, form)
-    rows, through = _through(run, rows)
-    found = {row.number: row.matches(query) for row in rows} if query else {}
-    shown = _filtered(rows, query, found)
+    with last:
+        chosen_run = second.menu(selection, run)
+    other = None if chosen_run is None else second.at(chosen_run, now)
+    rows = _in(form, load.rows(run, None if now == RESULT else int(now)))
+    others = [] if other is None else _in(form, other.rows())
+    if other is None:
+        moment.figures(run, now)
+        show(titles.stats(summary.figures(rows)))
+    else:
+        _both((run, label(run, status), now), rows, other, others, form)
+    if now != RESULT:
+        st.caption("Overlap, repetition and diversity are measured on the hard form of the result: slide to the end.")
+    found = pairs(rows, others)
+    found, through = _through(run, found)
+    hits = {id(row): row.matches(query) for pair in found for row in pair.rows} if query else {}
+    shown = _filtered(found, query, hits)
     if any(place.known for row in rows for place in row.places):
         st.caption("In this log nobody takes an item twice, so a card leaves out what was read before it in its row.")
-    _pages(shown, form is Form.SOFT, {row.number: found.get(row.number, through.get(row.number)) for row in shown})
+    _pages(shown, form is Form.SOFT, hits or through, beside=other is not None)
     _twin(shown)
 
 
-def _through(run: Run, rows: list[Row]) -> tuple[list[Row], dict[int, frozenset[int]]]:
-    """The rows that use what is chosen on the map, and at which positions; all of them while nothing is chosen."""
+def _in(form: Form, rows: list[Row]) -> list[Row]:
+    return hard_view(rows) if form is Form.HARD else rows
+
+
+def _both(shown: tuple[Run, str, str], rows: list[Row], other: Second, others: list[Row], form: Form) -> None:
+    """Two runs: which is which, each at its moment, and how much they have in common."""
+    letters = zip(LETTERS, (shown, (other.run, other.name, other.moment)), strict=True)
+    show(tag("ul", *(
+        tag("li", tag("b", letter), tag("span", tag("bdi", plain(name, 120)), tag("br"),
+                                        tag("span", moment.of(run, now), class_="moment")))
+        for letter, (run, name, now) in letters
+    ), class_="letters", aria_label="The two runs, their letters and moments"))  # fmt: skip
+    a, b = LETTERS
+    show(summary.beside({a: summary.figures(rows), b: summary.figures(others)}))
+    (mine, shared), (theirs, _) = in_common(rows, others), in_common(others, rows)
+    what = "read" if form is Form.HARD else "recommended"
+    told = f"{words.plural(shared, 'title')} {'is' if shared == 1 else 'are'} {what} by both runs: "
+    told += f"{words.share(shared / max(1, mine))} of {a}’s {words.count(mine)}, "
+    told += f"{words.share(shared / max(1, theirs))} of {b}’s {words.count(theirs)}."
+    show(tag("p", told, class_="say", role="status"))
+    how = f"Below each sequence of {a} stands the one of {b} that reads and recommends the most alike, each only once."
+    if len(others) > len(rows):
+        how += f" {words.count(len(others) - len(rows))} of {b}’s are left over."
+    show(tag("p", f"{how} A card says “both” where its title is {what} in the other row, too.", class_="hint"))
+    st.page_link("pages/compare.py", label="Compare what they are worth", icon=":material/compare_arrows:",
+                 query_params=address.carried(beside=other.run.id, q=None, step=None))  # fmt: skip
+
+
+def _through(run: Run, found: list[Pair]) -> tuple[list[Pair], dict[int, frozenset[int]]]:
+    """The rows that use what is chosen on the map, and by id of a row at which positions; all of them while nothing is
+    chosen."""
     points = load.points(run)
     items = load.table(run, "items") if points is None else points
-    found = None if items is None else chosen.chosen(items["item"])
-    if items is None or found is None:
-        return rows, {}
-    chosen.told(found)
-    if found.area is not None and points is None:
+    picked = None if items is None else chosen.chosen(items["item"])
+    if items is None or picked is None:
+        return found, {}
+    chosen.told(picked)
+    if picked.area is not None and points is None:
         note("No map yet", "An area can be read once the run has its map; until then all sequences are shown.")
-        return rows, {}
-    if not found:
-        return rows, {}
-    mine = items[found.mask(items)]
+        return found, {}
+    if not picked:
+        return found, {}
+    mine = items[picked.mask(items)]
     wanted = set(mine["item"].tolist())
-    through = {row.number: positions for row in rows if (positions := row.through(wanted))}
+    through = {id(pair.row): positions for pair in found if (positions := pair.row.through(wanted))}
     names: list[str] = [part for title in mine["title"][:NAMED] for part in (", ", tag("bdi", plain(title, 60)))]
     if len(mine) > NAMED:
         names.append(f" and {words.count(len(mine) - NAMED)} more")
-    said = f"{words.count(len(through))} of {words.plural(len(rows), 'sequence')} go through "
+    said = f"{words.count(len(through))} of {words.plural(len(found), 'sequence')} go through "
     of = f"the {words.plural(len(mine), 'item')} chosen on the map"
     show(tag("p", said, of, ": " if names else None, *names[1:], ".", role="status", class_="say"))
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.page_link("pages/map.py", label="Change the selection on the map", icon=":material/scatter_plot:",
                      query_params=address.carried())  # fmt: skip
         chosen.clear_button("Show all sequences")
-    return [row for row in rows if row.number in through], through
+    return [pair for pair in found if id(pair.row) in through], through
 
 
 def _form(now: str) -> Form:
@@ -95,104 +136,92 @@ def _form(now: str) -> Form:
     )
 
 
-def _summary(rows: list[Row], now: str, form: Form) -> None:
-    places = [place for row in rows for place in row.places]
-    if not places:
-        return
-    figures = [("Sequences", words.count(len(rows)), f"of {len(rows[0].places)} positions")]
-    if read := {place.read[0].title for place in places if place.read}:
-        figures.append(("Titles read", words.count(len(read)), f"at {words.count(len(places))} positions"))
-    if taught := [place.taught for place in places if place.taught]:
-        figures.append(("Titles taught", words.count(len({each.title for each in taught})), "first recommendations"))
-        mean = sum(each.weight for each in taught) / len(taught)
-        figures.append(("How sure", words.share(mean), "mean weight of the first recommendation"))
-    overlaps = [row.facts["overlap"] for row in rows if row.facts.get("overlap") is not None]
-    if overlaps:
-        figures.append(
-            ("Nearest real user", words.share(max(overlaps)), "largest overlap of items; 100\u00a0% is a copy")
-        )
-    repetitions = [row.facts["repetition"] for row in rows if row.facts.get("repetition") is not None]
-    if repetitions:
-        mean = sum(repetitions) / len(repetitions)
-        figures.append(("Repetition", words.share(mean), "of positions, mean over sequences"))
-    diversities = [row.facts["diversity"] for row in rows if row.facts.get("diversity") is not None]
-    if diversities:
-        figures.append(
-            ("Diversity", f"{sum(diversities) / len(diversities):.2f}", "0: all alike in text; 1: unrelated")
-        )
-    st.space("xsmall")
-    show(titles.stats(figures))
-    if now != RESULT:
-        st.caption("Overlap, repetition and diversity are measured on the hard form of the result: slide to the end.")
-
-
-def _filtered(rows: list[Row], query: str, found: dict[int, frozenset[int]]) -> list[Row]:
+def _filtered(found: list[Pair], query: str, hits: dict[int, frozenset[int]]) -> list[Pair]:
     if not query:
-        return rows
-    shown = [row for row in rows if found[row.number]]
-    hits = sum(len(positions) for positions in found.values())
-    said = f"{words.plural(hits, 'card')} in {words.plural(len(shown), 'sequence')} hold" + ("s" if hits == 1 else "")
+        return found
+    shown = [pair for pair in found if any(hits[id(row)] for row in pair.rows)]
+    cards = sum(len(positions) for positions in hits.values())
+    held = sum(1 for positions in hits.values() if positions)
+    said = f"{words.plural(cards, 'card')} in {words.plural(held, 'sequence')} hold" + ("s" if cards == 1 else "")
     show(tag("p", f"{said} “{query}”." if shown else f"No shown title holds “{query}”.", role="status", class_="say"))
     return shown
 
 
-def _pages(rows: list[Row], soft: bool, found: dict[int, frozenset[int] | None]) -> None:
-    if not rows:
+def _pages(found: list[Pair], soft: bool, hits: dict[int, frozenset[int]], *, beside: bool) -> None:
+    if not found:
         return
     asked = address.asked("sequence")
-    opened = next((row.number for row in rows if str(row.number + 1) == asked), None)
-    last = (len(rows) - 1) // A_PAGE + 1
+    opened = next((pair.row.number for pair in found if str(pair.row.number + 1) == asked), None)
+    last = (len(found) - 1) // A_PAGE + 1
     page = 1
     if last > 1:
-        default = 1 + next((i for i, row in enumerate(rows) if row.number == opened), 0) // A_PAGE
+        default = 1 + next((i for i, pair in enumerate(found) if pair.row.number == opened), 0) // A_PAGE
         control = address.segments if last <= 12 else address.scrubber
         page = control(
             "page",
             "Rows",
             list(range(1, last + 1)),
             default,
-            format_func=lambda number: _span(number, len(rows)),
+            format_func=lambda number: _span(number, len(found)),
             label_visibility="collapsed",
         )
-    for row in rows[(page - 1) * A_PAGE : page * A_PAGE]:
-        _row(row, row.number == opened, soft, found.get(row.number) or frozenset())
+    for pair in found[(page - 1) * A_PAGE : page * A_PAGE]:
+        with st.container(key=f"row-{pair.row.number}", gap="xxsmall"):
+            opens = pair.row.number == opened
+            _head(pair.row, opens, soft, LETTERS[0] if beside else "")
+            _cards(pair.row, opens and soft, hits, pair.shared)
+            if pair.other is not None:
+                _other_head(pair)
+                _cards(pair.other, opens and soft, hits, pair.shared)
 
 
 def _span(page: int, rows: int) -> str:
     return f"{(page - 1) * A_PAGE + 1}–{min(page * A_PAGE, rows)}"
 
 
-def _row(row: Row, opened: bool, soft: bool, found: frozenset[int]) -> None:
+def _head(row: Row, opened: bool, soft: bool, letter: str) -> None:
     number = row.number + 1
-    with st.container(key=f"row-{row.number}", gap="xxsmall"):
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            facts = tag("span", titles.facts_line(row), class_="hint")
-            show(tag("p", tag("strong", f"Sequence {number}"), facts, class_="row-head"), width="content")
-            if soft:
-                st.button(
-                    "Close" if opened else "Alternatives",
-                    key=f"open-{row.number}",
-                    type="tertiary",
-                    icon=":material/unfold_less:" if opened else ":material/unfold_more:",
-                    on_click=address.put,
-                    kwargs={"sequence": None if opened else number},
-                    help=f"{'Close' if opened else 'Show the alternatives at every position of'} sequence {number}",
-                )
-                st.page_link("pages/map.py", label="On the map", icon=":material/route:",
-                             query_params=address.carried(sequence=number),
-                             help=f"Draw sequence {number} as a path on the map")  # fmt: skip
-        if opened and soft:
-            if (user := row.facts.get("nearest_user")) is not None:
-                show(tag("p", "Nearest real user of its hard form: ", tag("bdi", plain(str(user), 60)), class_="hint"))
-            show(titles.ladder(row, found))
-        else:
-            show(titles.strip(row, found))
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        facts = tag("span", titles.facts_line(row), class_="hint")
+        name = tag("strong", tag("b", f"{letter} ") if letter else None, f"Sequence {number}")
+        show(tag("p", name, facts, class_="row-head"), width="content")
+        if soft:
+            st.button(
+                "Close" if opened else "Alternatives",
+                key=f"open-{row.number}",
+                type="tertiary",
+                icon=":material/unfold_less:" if opened else ":material/unfold_more:",
+                on_click=address.put,
+                kwargs={"sequence": None if opened else number},
+                help=f"{'Close' if opened else 'Show the alternatives at every position of'} sequence {number}",
+            )
+            st.page_link("pages/map.py", label="On the map", icon=":material/route:",
+                         query_params=address.carried(sequence=number),
+                         help=f"Draw sequence {number} as a path on the map")  # fmt: skip
 
 
-def _twin(rows: list[Row]) -> None:
+def _other_head(pair: Pair) -> None:
+    assert pair.other is not None
+    said = f"{words.plural(len(pair.shared), 'title')} in both" if pair.shared else "no title in common"
+    facts = " · ".join(filter(None, (said, titles.facts_line(pair.other))))
+    name = tag("strong", tag("b", f"{LETTERS[1]} "), f"Sequence {pair.other.number + 1}")
+    show(tag("p", name, tag("span", facts, class_="hint"), class_="row-head"))
+
+
+def _cards(row: Row, in_full: bool, hits: dict[int, frozenset[int]], shared: frozenset[str]) -> None:
+    found = hits.get(id(row), frozenset())
+    if not in_full:
+        show(titles.strip(row, found, shared))
+        return
+    if (user := row.facts.get("nearest_user")) is not None:
+        show(tag("p", "Nearest real user of its hard form: ", tag("bdi", plain(str(user), 60)), class_="hint"))
+    show(titles.ladder(row, found))
+
+
+def _twin(found: list[Pair]) -> None:
     with st.expander("The same as a table"):
         st.dataframe(
-            titles.as_table(rows),
+            titles.as_table(found),
             hide_index=True,
             height=420,
             alt="Every shown sequence and position with what is read, what is recommended next, and the alternatives",

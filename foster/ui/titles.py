@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Any
 
 import pandas as pd
 
 from foster.ui import words
 from foster.ui.markup import Markup, plain, tag
+from foster.ui.pairs import LETTERS, Pair
 from foster.ui.rows import Option, Place, Row
 
 
-def strip(row: Row, found: frozenset[int] = frozenset()) -> Markup:
-    """A sequence as one row of cards that scrolls sideways, reachable by keyboard."""
-    cards = [_card(place, place.position in found) for place in row.places]
+def strip(row: Row, found: frozenset[int] = frozenset(), shared: Container[str] = ()) -> Markup:
+    """A sequence as one row of cards that scrolls sideways, reachable by keyboard. shared: titles that the row beside
+    it says large, too."""
+    cards = [_card(place, place.position in found, place.shown.title in shared) for place in row.places]
     return _frame(tag("ol", *cards, class_="strip"), f"Titles of sequence {row.number + 1}, scrolls sideways")
 
 
-def _card(place: Place, found: bool) -> Markup:
+def _card(place: Place, found: bool, both: bool) -> Markup:
     """What is read at a position, small, and what is taught to follow, large, with its weight."""
-    parts = [tag("span", str(place.position + 1), class_="place")]
+    parts = [_place(place, both)]
     if label := place.taught:
         if place.read:
             parts.append(_title(place.read[0].title, "read", 60))
@@ -31,7 +33,11 @@ def _card(place: Place, found: bool) -> Markup:
         ]
     else:
         parts.append(_title(place.shown.title, "title", 90))
-    return tag("li", *parts, class_="found" if found else None)
+    return tag("li", *parts, class_="found" if found else "both" if both else None)
+
+
+def _place(place: Place, both: bool) -> Markup:
+    return tag("span", f"{place.position + 1} both" if both else str(place.position + 1), class_="place")
 
 
 def ladder(row: Row, found: frozenset[int] = frozenset(), depth: int = 8) -> Markup:
@@ -95,9 +101,14 @@ def stats(figures: Iterable[tuple[str, str, str]]) -> Markup:
     return tag("dl", *cells, class_="stats")
 
 
-def as_table(rows: Iterable[Row]) -> pd.DataFrame:
-    """The text twin of the cards, with exact titles; a column that nothing fills is left out."""
-    records = [_record(row, place) for row in rows for place in row.places]
+def as_table(pairs: Iterable[Pair]) -> pd.DataFrame:
+    """The text twin of the cards, with exact titles; a column that nothing fills is left out, and so is the run's while
+    there is only one."""
+    found = [(letter, row) for pair in pairs for letter, row in zip(LETTERS, pair.rows, strict=False)]
+    several = len({letter for letter, _ in found}) > 1
+    records = [
+        {"Run": letter if several else None, **_record(row, place)} for letter, row in found for place in row.places
+    ]
     return pd.DataFrame.from_records(records).dropna(axis=1, how="all")
 
 

@@ -1,0 +1,47 @@
+"""A second run beside the one that a page shows: which, as the address says, and at which moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from foster.runs import Run
+from foster.ui import address, load, moment
+from foster.ui.markup import plain
+from foster.ui.moment import RESULT
+from foster.ui.rows import Row
+from foster.ui.state import Selection, label
+from foster.ui.states import note
+
+
+@dataclass(frozen=True)
+class Second:
+    run: Run
+    name: str
+    moment: str
+
+    def rows(self) -> list[Row]:
+        return load.rows(self.run, None if self.moment == RESULT else int(self.moment))
+
+
+def menu(selection: Selection, run: Run) -> tuple[Run, str] | None:
+    """The control; the chosen run and what it is called, None while there is none. Says so if it is not there."""
+    found = {each.id: (each, label(each, status)) for each, status in selection.runs if each.id != run.id}
+    asked = address.asked("with")
+    address.menu("with", "Side by side with", list(found), None, format_func=lambda each: found[each][1],
+                 clears=("page",), placeholder="Another run" if found else "There is no other run")  # fmt: skip
+    if asked is None or asked == run.id:
+        return None
+    if asked not in found:
+        note("The other run is not there", f"The address asks for {plain(asked, 60)!r}, which is not in this store.")
+        return None
+    return found[asked]
+
+
+def at(chosen: tuple[Run, str], now: str) -> Second | None:
+    """The chosen run at the moment shown, or at the last one before it; None, said in a note, if it has none at all."""
+    run, name = chosen
+    moments = moment.moments(run)
+    if not moments:
+        note("It has no sequences yet", f"{name} can stand beside this run once its distillation has taken a step.")
+        return None
+    return Second(run, name, moments[-1] if now == RESULT else moment.before(moments, now))
