@@ -170,13 +170,16 @@ class Distiller:
         theta, omega = self._anchored()
         real = [self.windows.draw(c.real_batch, self.draw) for _ in range(c.student_steps)]
         view = self._view(real, self.draw)
-        real_loss = 0.0
-        for batch in real:
-            rows = self._rows(self.draw)
-            self._descend(omega, view, rows)
-            real_loss = self._descend(theta, view, rows, batch)
+        rows = [self._rows(self.draw) for _ in real]
 
-        direction, at_theta, at_omega, entropy = self._difference(view, theta.model, omega.model)
+        def at_theta() -> float:
+            return [self._descend(theta, view, *each) for each in zip(rows, real, strict=True)][-1]
+
+        def at_omega() -> float:
+            return [self._descend(omega, view, each) for each in rows][-1]
+
+        real_loss, _ = side_by_side([at_theta, at_omega], self.device)
+        direction, theta_loss, omega_loss, entropy = self._difference(view, theta.model, omega.model)
         reg, push = self._regularise(view)
         push *= c.regularisation * direction.norm() / push.norm().clamp(min=1e-30)
         self.velocity = c.momentum * self.velocity + (1 - c.momentum) * (direction - push)
@@ -188,9 +191,9 @@ class Distiller:
         return DistillStep(
             step=self.step,
             steps=c.steps,
-            synthetic_theta=at_theta,
-            synthetic_omega=at_omega,
-            gap=at_theta - at_omega,
+            synthetic_theta=theta_loss,
+            synthetic_omega=omega_loss,
+            gap=theta_loss - omega_loss,
             real=real_loss,
             regulariser=reg,
             entropy=entropy,

@@ -19,6 +19,8 @@ from foster import metrics
 from foster.interactions import Split
 from foster.recommender import SequentialRecommender
 
+BLOCK = 128  # histories read together
+
 Part = Literal["valid", "test"]
 Scorer = Callable[[Sequence[NDArray[np.int64]]], NDArray[np.float32]]
 """B histories (item rows, oldest first, at least one each) to scores [B, V]."""
@@ -63,14 +65,23 @@ def model_scorer(model: SequentialRecommender, features: Tensor) -> Scorer:
         table = model.item_table(features)
 
     @torch.inference_mode()
-    def score(histories: Sequence[NDArray[np.int64]]) -> NDArray[np.float32]:
-        recent = [past[-longest:] for past in histories]
-        length = max(len(past) for past in recent)
-        items = np.zeros((len(recent), length), dtype=np.int64)
+    def last_states(recent: Sequence[NDArray[np.int64]]) -> Tensor:
+        sizes = np.array([len(past) for past in recent])
+        items = np.zeros((len(recent), sizes.max()), dtype=np.int64)
         for row, past in enumerate(recent):
             items[row, : len(past)] = past
-        last = torch.tensor([len(past) - 1 for past in recent], device=device)
-        hidden = model(table[torch.from_numpy(items).to(device)])[torch.arange(len(recent), device=device), last]
+        hidden = model(table[torch.from_numpy(items).to(device)])
+        return hidden[torch.arange(len(recent), device=device), torch.from_numpy(sizes - 1).to(device)]
+
+    @torch.inference_mode()
+    def score(histories: Sequence[NDArray[np.int64]]) -> NDArray[np.float32]:
+        recent = [past[-longest:] for past in histories]
+        # Histories of one length together: padding is computed, too.
+        order = np.argsort([len(past) for past in recent], kind="stable")
+        blocks = [
+            last_states([recent[row] for row in rows]) for rows in np.split(order, range(BLOCK, len(order), BLOCK))
+        ]
+        hidden = torch.cat(blocks)[torch.from_numpy(np.argsort(order)).to(device)]
         return model.logits(hidden, table).float().cpu().numpy()
 
     return score

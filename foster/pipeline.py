@@ -55,13 +55,14 @@ from foster.world import World
 # One wide layer and softer logits than SASRec's own: on a log and on few sequences alike, it learns in half the steps.
 FULL = RecommenderConfig(width=128, layers=1, temperature=0.1, dropout=0.2)
 SOFT_RECIPE = Recipe(
-    steps=600, learning_rate=2e-2, matrix_rate=0.05, warmup=30, dropout=0.2, batch_size=20, subset=2048
+    steps=400, learning_rate=4e-2, matrix_rate=0.05, warmup=30, dropout=0.15, batch_size=20, subset=2048
 )
 STUDENT = replace(FULL, dropout=SOFT_RECIPE.dropout)
 HARD_RECIPE = Recipe(steps=60, learning_rate=1e-2, matrix_rate=0.02, dropout=0.5, subset=2048)
 SNAPSHOTS = 30
+START_FILE, SOFT_FILE = "checkpoints/start.safetensors", "synthetic.safetensors"
 # Raise it when equal settings learn something else: experts and checkpoints of another engine are not gone on from.
-ENGINE = 3
+ENGINE = 4
 
 
 def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
@@ -74,10 +75,10 @@ def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
     world, expert = prepare(spec, run, cache, clock)
     dataset, split, device = world.dataset, world.split, world.device
     teacher = expert.load(expert.best, device)
+    rows = Rows(spec, run, world, teacher, student_shape(spec), HARD_RECIPE)
     with clock.stage("distil"):
-        final = _distil(spec, run, world, teacher, clock)
+        final = _distil(spec, run, world, teacher, rows, clock)
     with clock.stage("students"):
-        rows = Rows(spec, run, world, teacher, student_shape(spec), HARD_RECIPE)
         valid, test = rows.measure(final, clock)
     with clock.stage("map"):
         _map(run, world, final, cache, clock)
@@ -90,7 +91,7 @@ def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
         "data": _data_summary(dataset, split),
         "budget": {"sequences": spec.sequences, "length": spec.length},
         "stored_bytes": {
-            "soft": run.path("synthetic.safetensors").stat().st_size,
+            "soft": run.path(SOFT_FILE).stat().st_size,
             "hard": int(np.prod(read_hard(run, "hard.json", world).shape)) * (2 if world.n_items <= 2**16 else 4),
             "log": log_bytes(split.train, world.n_items),
         },
@@ -126,7 +127,7 @@ def prepare(spec: RunSpec, run: RunWriter, cache: Path, clock: Clock) -> tuple[W
 def _of_this_engine(run: RunWriter) -> None:
     """Raises UserError for a run that another engine has begun: half of each would be neither's result."""
     mark = run.path("checkpoints/engine.json")
-    begun = run.path("checkpoints/start.safetensors").is_file()
+    begun = run.path(START_FILE).is_file()
     if (json.loads(mark.read_text()) if mark.is_file() else ENGINE if not begun else None) != ENGINE:
         raise UserError("this run was begun by another version of foster, which learns otherwise; start it anew")
     run.write_json("checkpoints/engine.json", ENGINE)
@@ -229,6 +230,7 @@ def _distil(
     run: RunWriter,
     world: World,
     teacher: SequentialRecommender,
+    rows: Rows,
     clock: Clock,
 ) -> SyntheticSequences:
     """Start, loop, artefact. Returns the final set as read back from disk."""
@@ -249,11 +251,11 @@ def _distil(
     keep = set(np.unique(np.geomspace(1, max(1, steps), SNAPSHOTS).round().astype(int)).tolist())
     if distiller.step == 0:
         run.write_table("snapshots/000000.parquet", snapshot_table(start, basis))
-        _check_student(spec, run, world, distiller)
+        run.event("valid", step=0, **rows.first("start_soft", START_FILE))
     for event in distiller.run():
         if event.step in keep:
             run.write_table(f"snapshots/{event.step:06d}.parquet", snapshot_table(distiller.synthetic, basis))
-        if distiller.at_checkpoint:
+        if distiller.at_checkpoint and event.step < steps:
             _check_student(spec, run, world, distiller)
         run.event("distil", **asdict(event))  # last, so that who sees it finds the step's snapshot and student
         if distiller.at_checkpoint:
@@ -261,9 +263,9 @@ def _distil(
         clock.progress(event.step / steps, f"step {event.step} of {steps}")
 
     learned = distiller.synthetic.detach()
-    run.write_file("synthetic.safetensors", lambda path: learned.save(path, SOFT_RECIPE, world.n_items))
-    final, _ = SyntheticSequences.load(run.path("synthetic.safetensors"))
-    final = final.to(world.device)
+    run.write_file(SOFT_FILE, lambda path: learned.save(path, SOFT_RECIPE, world.n_items))
+    run.event("valid", step=steps, **rows.first("soft", SOFT_FILE))
+    final = SyntheticSequences.load(run.path(SOFT_FILE))[0].to(world.device)
     catalog = world.dataset.catalog
     for name, synthetic in (("hard.json", final), ("checkpoints/start_hard.json", start)):
         ids = [[catalog.ids[item] for item in row] for row in harden(synthetic, basis).tolist()]
@@ -276,7 +278,7 @@ def _distil(
 
 def starting_set(spec: RunSpec, run: RunWriter, world: World, teacher: SequentialRecommender) -> SyntheticSequences:
     """The set before the first step, as read back from disk; made and kept at the first call."""
-    file = run.path("checkpoints/start.safetensors")
+    file = run.path(START_FILE)
     if not file.is_file():
         available = log_bytes(world.split.train, world.n_items)
         widths = (world.features.shape[1], teacher.config.width)
@@ -287,7 +289,7 @@ def starting_set(spec: RunSpec, run: RunWriter, world: World, teacher: Sequentia
         orders = reading_orders(form.readings, spec.length, draw).to(world.device)
         projection = label_projection(teacher, world.features, form.rank)
         start = with_teacher_labels(items, orders, [teacher], world.features, projection, draw)
-        run.write_file("checkpoints/start.safetensors", lambda path: start.save(path, SOFT_RECIPE, world.n_items))
+        run.write_file(START_FILE, lambda path: start.save(path, SOFT_RECIPE, world.n_items))
     return SyntheticSequences.load(file)[0].to(world.device)
 
 

@@ -17,7 +17,7 @@ from torch import Generator, Tensor
 
 from foster.clock import Clock
 from foster.condensers import random_real, uniform_items, with_teacher_labels
-from foster.evaluate import Scorer, bigram_scorer, model_scorer, popular_scorer, zero_shot_scorer
+from foster.evaluate import Part, Scorer, bigram_scorer, model_scorer, popular_scorer, zero_shot_scorer
 from foster.metrics import ndcg_at
 from foster.parallel import side_by_side
 from foster.recommend import model_file, save_model
@@ -32,6 +32,8 @@ from foster.world import World
 
 # The first student of these rows stays with the run, for recommendations side by side; so does the full-data model.
 STORED_STUDENTS = ("soft", "hard", "random", "untrained")
+FIXED = ("full", "popular", "bigram", "zero_shot")
+TRAINED = ("untrained", "random", "teacher_random", "teacher_uniform", "start_soft", "start_hard", "soft", "hard")
 
 
 class Rows:
@@ -50,6 +52,15 @@ class Rows:
         self.shape, self.hard_recipe = shape, hard_recipe
         self.results = Results(run, world.protocol, spec.report_test)
 
+    def first(self, name: str, file: str) -> dict[str, float]:
+        """Metrics on validation of a row's first student, trained on the soft set in a file of the run if it is not
+        there yet: what the distillation begins with, and what it comes to, are known before all other rows."""
+        if not self.results.has(name, 0):
+            synthetic, recipe = SyntheticSequences.load(self.run.path(file))
+            measured = self._student(name, 0, self._soft(synthetic, recipe), recipe, self.run.checkpoint)
+            self.results.add(name, 0, measured)
+        return self.results.found[name]["0"]["valid"]
+
     def measure(self, soft: SyntheticSequences, clock: Clock) -> tuple[dict[str, Any], dict[str, Any]]:
         """All rows, on validation and on test. soft: the distilled set as read back from disk."""
         self._fixed()
@@ -67,7 +78,11 @@ class Rows:
             except BaseException:
                 self.run.give_up()  # so that no student learns on while the run ends
                 raise
-        return self.results.rows("valid"), self.results.rows("test")
+        return self._reported("valid"), self._reported("test")
+
+    def _reported(self, part: Part) -> dict[str, Any]:
+        found = self.results.rows(part)
+        return {name: found[name] for name in (*FIXED, *TRAINED) if name in found}
 
     def _fixed(self) -> None:
         """The rows without students."""
@@ -88,16 +103,12 @@ class Rows:
         spec, run, world, features = self.spec, self.run, self.world, self.world.features
         start, soft_recipe = SyntheticSequences.load(run.path("checkpoints/start.safetensors"))
 
-        def soft_rows(synthetic: SyntheticSequences) -> Draw:
-            synthetic = synthetic.to(world.device)
-            return drawn_rows(synthetic, synthetic.basis(features), soft_recipe)
-
         def taught(name: str, choose: Callable[[Generator], Tensor]) -> Draw:
             """Teacher labels at equal bytes: as many readings of the same rank, rounded as they would be stored."""
             generator = draw(name)
             items = choose(generator).to(world.device)
             made = with_teacher_labels(items, soft.orders, [self.teacher], features, soft.projection, generator)
-            return soft_rows(replace(made, queries=rounded(made.queries)))
+            return self._soft(replace(made, queries=rounded(made.queries)), soft_recipe)
 
         def plain(sequences: Tensor) -> Draw:
             return every_step(hard_batch(sequences.to(world.device)))
@@ -117,11 +128,15 @@ class Rows:
             "random": (lambda: plain(real(draw("random"))), hard_recipe),
             "teacher_random": (lambda: taught("teacher_random", real), soft_recipe),
             "teacher_uniform": (lambda: taught("teacher_uniform", uniform), soft_recipe),
-            "start_soft": (lambda: soft_rows(start), soft_recipe),
+            "start_soft": (lambda: self._soft(start, soft_recipe), soft_recipe),
             "start_hard": (lambda: plain(read_hard(run, "checkpoints/start_hard.json", world)), hard_recipe),
-            "soft": (lambda: soft_rows(soft), soft_recipe),
+            "soft": (lambda: self._soft(soft, soft_recipe), soft_recipe),
             "hard": (lambda: plain(read_hard(run, "hard.json", world)), hard_recipe),
         }
+
+    def _soft(self, synthetic: SyntheticSequences, recipe: Recipe) -> Draw:
+        synthetic = synthetic.to(self.world.device)
+        return drawn_rows(synthetic, synthetic.basis(self.world.features), recipe)
 
     def _work(
         self, trained: dict[str, tuple[Callable[[], Draw | None], Recipe]], jobs: list[tuple[str, int]]
@@ -131,12 +146,12 @@ class Rows:
             make, recipe = trained[name]
             if name not in prepared:  # teacher labels are fitted once for all students of a row
                 prepared = {name: make()}
-            yield partial(self._student, name, k, prepared[name], recipe)
+            yield partial(self._student, name, k, prepared[name], recipe, self.run.heed_stop)
 
-    def _student(self, name: str, k: int, draw: Draw | None, recipe: Recipe) -> Measured:
+    def _student(self, name: str, k: int, draw: Draw | None, recipe: Recipe, each_step: Callable[[], None]) -> Measured:
         shape = replace(self.shape, dropout=recipe.dropout)
         seed = derived_seed(self.spec.seed, "student", name, k)
-        model = train_student(draw, self.world.features, shape, recipe, seed, self.run.heed_stop)
+        model = train_student(draw, self.world.features, shape, recipe, seed, each_step)
         if k == 0 and name in STORED_STUDENTS:  # before its row: a row that is there has its model
             save_model(model_file(self.run.folder, name), model)
         return self.results.measure(model_scorer(model, self.world.features))

@@ -48,7 +48,7 @@ class PausingWriter(RunWriter):
 
 
 class PausingAmongStudents(RunWriter):
-    """Somebody asks for a pause when the fifth row is measured: the first whose students learn, side by side."""
+    """Somebody asks for a pause when the first of the students is measured that learn side by side."""
 
     def event(self, kind: str, **fields: Any) -> None:
         super().event(kind, **fields)
@@ -182,8 +182,8 @@ def test_single_steps_among_students_measure_one_each_and_end_with_the_same_file
     store = RunStore(tmp_path, bundled=None)
     run = store.create(spec)
     with paused(run, PausingAmongStudents(run.path), store.cache, "student") as wait:
-        assert wait() == 5  # four rows without students, then the first student
-        for measured in range(6, 12):
+        assert wait() == 7  # one on the start and one on the result, four rows without students, then this one
+        for measured in range(8, 14):
             run.request_step()
             assert wait() == measured
             kept = json.loads((run.path / "checkpoints" / "students.json").read_text())
