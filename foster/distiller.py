@@ -25,6 +25,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Generator, Tensor
@@ -36,6 +37,8 @@ from foster.recommender import RecommenderConfig, SequentialRecommender, build_r
 from foster.subset import ItemSubset, draw_subset, read_with, whole_catalogue
 from foster.synthetic import SyntheticSequences
 from foster.training import Batch, RealWindows, Recipe, Trainer, mix
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -157,11 +160,18 @@ class Distiller:
         """S as it stands, sharing the queries that are being learned."""
         return replace(self.fixed, queries=self.queries)
 
+    def begin(self, beside: Callable[[], T]) -> T:
+        """Makes the pool of anchors, if any step will be taken, while `beside` is computed, whose result comes back."""
+        # The longest path first: it is the others that fill what time is left on another core.
+        shares = reversed(range(self.config.paths)) if self.config.steps else ()
+        jobs: list[Callable[[], Any]] = [beside, *(self._path(share / self.config.paths) for share in shares)]
+        result, *self.paths = side_by_side(jobs, self.device)
+        return cast(T, result)
+
     def run(self) -> Iterator[DistillStep]:
         """Take the remaining steps, yielding after each."""
-        if not self.paths and self.step < self.config.steps:
-            shares = [share / self.config.paths for share in range(self.config.paths)]
-            self.paths = list(side_by_side([self._path(share) for share in shares], self.device))
+        if not self.paths:
+            self.begin(lambda: None)
         while self.step < self.config.steps:
             yield self._step()
 

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -207,11 +207,18 @@ def _run_worker(run: Run, root: Path, command: Sequence[str]) -> bool:
     return True
 
 
+def patient(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a process that computes: its threads sleep while they wait for each other, for spinning ones
+    starve everything else on a machine with few cores. With GNU's OpenMP they spin for some microseconds first, without
+    which an expert takes a third longer. Whoever chose OMP_WAIT_POLICY keeps it. Torch reads it when it is imported."""
+    if "OMP_WAIT_POLICY" in environment:
+        return dict(environment)
+    return {"GOMP_SPINCOUNT": "1000", **environment, "OMP_WAIT_POLICY": "PASSIVE"}
+
+
 def _start(command: Sequence[str], folder: Path, output: Any) -> subprocess.Popen[bytes]:
     """A process that outlives this one: a session of its own (Ctrl-C in a terminal does not reach it), no input."""
-    environment = dict(os.environ)
-    # Threads that wait for each other sleep: spinning ones starve everything else on a machine with few cores.
-    environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    environment = patient(os.environ)
     if is_checkout():
         paths = [environment.get("PYTHONPATH", ""), str(PACKAGE.parent)]
         environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)

@@ -10,6 +10,7 @@ import hashlib
 import json
 import resource
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +78,9 @@ def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
     teacher = expert.load(expert.best, device)
     rows = Rows(spec, run, world, teacher, student_shape(spec), HARD_RECIPE)
     with clock.stage("distil"):
-        final = _distil(spec, run, world, teacher, rows, clock)
+        final, steps = _distil(spec, run, world, teacher, rows, clock)
     with clock.stage("students"):
-        valid, test = rows.measure(final, clock)
+        valid, test = rows.measure(final, steps, clock)
     with clock.stage("map"):
         _map(run, world, final, cache, clock)
 
@@ -232,8 +233,8 @@ def _distil(
     teacher: SequentialRecommender,
     rows: Rows,
     clock: Clock,
-) -> SyntheticSequences:
-    """Start, loop, artefact. Returns the final set as read back from disk."""
+) -> tuple[SyntheticSequences, int]:
+    """Start, loop, artefact. Returns the final set as read back from disk, and after how many steps."""
     positions = spec.sequences * spec.length
     steps = default_steps(world.n_items, positions, len(world.split.train.items)) if spec.steps is None else spec.steps
     state_file = run.path("checkpoints/distil.safetensors")
@@ -251,7 +252,8 @@ def _distil(
     keep = set(np.unique(np.geomspace(1, max(1, steps), SNAPSHOTS).round().astype(int)).tolist())
     if distiller.step == 0:
         run.write_table("snapshots/000000.parquet", snapshot_table(start, basis))
-        run.event("valid", step=0, **rows.first("start_soft", START_FILE))
+        judged = distiller.begin(partial(rows.on_start, start, SOFT_RECIPE))
+        run.event("valid", step=0, **judged)
     for event in distiller.run():
         if event.step in keep:
             run.write_table(f"snapshots/{event.step:06d}.parquet", snapshot_table(distiller.synthetic, basis))
@@ -264,7 +266,6 @@ def _distil(
 
     learned = distiller.synthetic.detach()
     run.write_file(SOFT_FILE, lambda path: learned.save(path, SOFT_RECIPE, world.n_items))
-    run.event("valid", step=steps, **rows.first("soft", SOFT_FILE))
     final = SyntheticSequences.load(run.path(SOFT_FILE))[0].to(world.device)
     catalog = world.dataset.catalog
     for name, synthetic in (("hard.json", final), ("checkpoints/start_hard.json", start)):
@@ -273,7 +274,7 @@ def _distil(
     hard = read_hard(run, "hard.json", world)
     run.write_table("sequences.parquet", sequence_table(final, hard, basis, catalog))
     run.write_table("neighbours.parquet", neighbour_table(hard, world.split.train, world.features))
-    return final
+    return final, steps
 
 
 def starting_set(spec: RunSpec, run: RunWriter, world: World, teacher: SequentialRecommender) -> SyntheticSequences:

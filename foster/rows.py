@@ -52,26 +52,28 @@ class Rows:
         self.shape, self.hard_recipe = shape, hard_recipe
         self.results = Results(run, world.protocol, spec.report_test)
 
-    def first(self, name: str, file: str) -> dict[str, float]:
-        """Metrics on validation of a row's first student, trained on the soft set in a file of the run if it is not
-        there yet: what the distillation begins with, and what it comes to, are known before all other rows."""
-        if not self.results.has(name, 0):
-            synthetic, recipe = SyntheticSequences.load(self.run.path(file))
-            measured = self._student(name, 0, self._soft(synthetic, recipe), recipe, self.run.checkpoint)
-            self.results.add(name, 0, measured)
-        return self.results.found[name]["0"]["valid"]
+    def on_start(self, start: SyntheticSequences, recipe: Recipe) -> dict[str, float]:
+        """Metrics on validation of the first student on the start, trained now if it was not: what a distillation
+        begins with is known before it begins."""
+        if not self.results.has("start_soft", 0):
+            measured = self._student("start_soft", 0, self._soft(start, recipe), recipe, self.run.checkpoint)
+            self.results.add("start_soft", 0, measured)
+        return self.results.found["start_soft"]["0"]["valid"]
 
-    def measure(self, soft: SyntheticSequences, clock: Clock) -> tuple[dict[str, Any], dict[str, Any]]:
-        """All rows, on validation and on test. soft: the distilled set as read back from disk."""
+    def measure(self, soft: SyntheticSequences, steps: int, clock: Clock) -> tuple[dict[str, Any], dict[str, Any]]:
+        """All rows, on validation and on test. soft: the distilled set as read back from disk, after so many steps."""
         self._fixed()
         trained, count = self._trained(soft), self.spec.students
-        jobs = [(name, k) for name in trained for k in range(count) if not self.results.has(name, k)]
+        order = ("soft", *(name for name in trained if name != "soft"))  # what a person waits for comes first
+        jobs = [(name, k) for name in order for k in range(count) if not self.results.has(name, k)]
         done = len(trained) * count - len(jobs)
         clock.tell(done / (len(trained) * count), "students")
         with closing(side_by_side(self._work(trained, jobs), self.world.device)) as found:
             try:
                 for (name, k), measured in zip(jobs, found, strict=True):
                     self.results.add(name, k, measured)
+                    if (name, k) == ("soft", 0):
+                        self.run.event("valid", step=steps, **self.results.found[name]["0"]["valid"])
                     done += 1
                     message = f"student {k + 1} of {count} on {name.replace('_', ' ')}"
                     clock.progress(done / (len(trained) * count), message)

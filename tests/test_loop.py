@@ -144,7 +144,7 @@ def literal_loop(steps: int, c: DistillConfig, seed: int) -> Tensor:
             learn(model, adam, follow(model, torch.randint(m_all * readings, (4,), generator=own)))
         return model, adam
 
-    paths = [fresh(share / c.paths) for share in range(c.paths)]
+    paths = [fresh(share / c.paths) for share in reversed(range(c.paths))]
     centred = basis - basis.mean(0)
     inverse = torch.linalg.inv(centred.T @ centred + c.ridge * len(f) * torch.eye(len(first.projection)))
     for step in range(steps):

@@ -52,7 +52,7 @@ class PausingAmongStudents(RunWriter):
 
     def event(self, kind: str, **fields: Any) -> None:
         super().event(kind, **fields)
-        if kind == "student" and fields["name"] == "untrained" and fields["seed"] == 0:
+        if kind == "student" and fields["name"] == "soft" and fields["seed"] == 0:
             (self.folder / "pause").touch()
 
 
@@ -182,8 +182,8 @@ def test_single_steps_among_students_measure_one_each_and_end_with_the_same_file
     store = RunStore(tmp_path, bundled=None)
     run = store.create(spec)
     with paused(run, PausingAmongStudents(run.path), store.cache, "student") as wait:
-        assert wait() == 7  # one on the start and one on the result, four rows without students, then this one
-        for measured in range(8, 14):
+        assert wait() == 6  # the first on the start, four rows without students, then the first on the result
+        for measured in range(7, 13):
             run.request_step()
             assert wait() == measured
             kept = json.loads((run.path / "checkpoints" / "students.json").read_text())
@@ -196,7 +196,7 @@ def test_a_run_that_fails_among_students_ends_at_once(spec: RunSpec, tmp_path: P
 
     class Failing(PausingAmongStudents):
         def write_json(self, name: str, value: object) -> None:
-            if name == "checkpoints/students.json" and "random" in cast(dict[str, Any], value):
+            if name == "checkpoints/students.json" and "untrained" in cast(dict[str, Any], value):
                 raise UserError("the disk is full")
             super().write_json(name, value)
 
@@ -216,7 +216,7 @@ def test_a_run_that_fails_among_students_ends_at_once(spec: RunSpec, tmp_path: P
     worker.start()
     while worker.is_alive() and not run.status().paused:
         time.sleep(0.01)
-    for _ in range(2):  # the second student of nothing, then the first of random sequences
+    for _ in range(2):  # the second student on the result, then the first on nothing
         run.request_step()
         while worker.is_alive() and run.step_requested:
             time.sleep(0.01)

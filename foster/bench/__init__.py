@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from foster import __version__
+from foster.launch import patient
 
 BENCHMARKS = {
     "pages": "how long each page of the app takes to open and to run again, with the demo run",
@@ -54,8 +55,7 @@ class Result:
 def run(name: str, quick: bool, say: Say, **options: Any) -> Result:
     """quick: few and small, to see that it works; the numbers are not to be told. name: of BENCHMARKS; options: its own
     keyword arguments."""
-    # Threads that wait for each other sleep, as in a run's worker; torch reads it when it is imported.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.update(patient(os.environ))
     benchmark = importlib.import_module(f"foster.bench.{name}")
     began, where = time.monotonic(), machine()
     found: dict[str, Any] = benchmark.measure(quick, say, **options)
