@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
 import streamlit as st
 
@@ -122,18 +123,14 @@ def _through(run: Run, found: list[Pair]) -> tuple[list[Pair], dict[int, frozens
 
 
 def _form(now: str) -> Form:
+    """Soft or hard; only the result has a hard form, so before it the choice stands there and cannot be made."""
+    looks: dict[str, Any] = {"format_func": lambda form: form.value.capitalize()}
     if now != RESULT:
-        st.text("Form: soft")
-        st.caption("The hard form is made from the result.")
+        why = "The hard form is made from the result: slide to the end to read it."
+        st.segmented_control("Form", list(Form), default=Form.SOFT, key=f"form-{now}", disabled=True, help=why, **looks)
         return Form.SOFT
-    return address.segments(
-        "form",
-        "Form",
-        list(Form),
-        Form.SOFT,
-        format_func=lambda form: form.value.capitalize(),
-        help="Soft: the stored distributions. Hard: plain lists of items, usable in any trainer.",
-    )
+    told = "Soft: the stored distributions. Hard: plain lists of items, usable in any trainer."
+    return address.segments("form", "Form", list(Form), Form.SOFT, help=told, **looks)
 
 
 def _filtered(found: list[Pair], query: str, hits: dict[int, frozenset[int]]) -> list[Pair]:

@@ -63,10 +63,11 @@ def encoders() -> dict[str, str]:
     """The text encoders that may be used: what `RunSpec.encoder` calls it → what a person calls it."""
     allowed = guard.policy().encoders
     names = [name for name in listed(ENCODERS_VARIABLE) if allowed is None or name in allowed]
-    return {MINILM: "MiniLM, the default", **{name: _encoder_name(name) for name in names}}
+    return {MINILM: "MiniLM, the default", **{name: encoder_name(name) for name in names}}
 
 
-def _encoder_name(name: str) -> str:
+def encoder_name(name: str) -> str:
+    """What a person calls an encoder: no page shows a path of the server."""
     return Path(name).name if os.path.isabs(name) else name
 
 

@@ -50,17 +50,18 @@ def ladder(row: Row, found: frozenset[int] = frozenset(), depth: int = 8) -> Mar
         if len(place.read) > 1:
             parts.append(_weights(f"{words.share(place.read[0].weight)}, mixed with", place.read[1 : depth + 1]))
         if place.labels:
-            parts.append(_weights("and is taught to recommend", place.labels[:depth]))
+            parts.append(_weights("and is taught to recommend", place.labels[:depth], place.known))
         columns.append(tag("li", *parts, class_="found" if place.position in found else None))
     return _frame(tag("ol", *columns, class_="ladder"), f"Sequence {row.number + 1} in full, scrolls sideways")
 
 
-def _weights(heading: str, options: Sequence[Option]) -> Markup:
+def _weights(heading: str, options: Sequence[Option], known: Container[str] = ()) -> Markup:
+    """known: titles that were read by then."""
     top = max((option.weight for option in options), default=0.0) or 1.0
     lines = [
         tag(
             "li",
-            tag("bdi", plain(option.title, 70)),
+            tag("span", tag("bdi", plain(option.title, 70)), " (read before)" if option.title in known else None),
             tag("span", words.share(option.weight), class_="weight"),
             tag("b", style=f"width:{100 * option.weight / top:.1f}%", aria_hidden="true"),
         )

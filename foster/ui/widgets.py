@@ -13,8 +13,8 @@ from foster.policy import MINILM, Toy
 from foster.runs import Run
 from foster.spec import DEVICES, RunSpec
 from foster.ui import address, guard
-from foster.ui.markup import show, tag
-from foster.ui.sources import Source, encoders
+from foster.ui.markup import plain, show, tag
+from foster.ui.sources import Source, encoder_name, encoders
 from foster.ui.states import note
 
 SEQUENCES = (1, 2, 5, 10, 20, 40, 60, 100)
@@ -50,7 +50,11 @@ def source_menu(found: Sequence[Source], varied: Run | None = None) -> Source | 
 
 
 def fill_form(run: Run) -> None:
-    """Puts a run's settings into the form, so that they can be varied: once, until another run is asked for."""
+    """Puts a run's settings into the form, so that they can be varied: once, until another run is asked for. Says so
+    where its encoder is not to be had here."""
+    if run.spec.encoder not in encoders():
+        said = f"This server does not list the text encoder of the run, {plain(encoder_name(run.spec.encoder), 60)}: "
+        show(tag("p", f"{said}MiniLM reads the titles instead.", class_="hint", role="status"))
     if st.session_state.get(FILLED) == run.id:
         return
     st.session_state[FILLED] = run.id

@@ -282,6 +282,15 @@ def test_a_run_on_data_that_are_not_listed_fills_the_rest_of_the_form(store: Pat
     assert "secret" not in shown(app)
 
 
+def test_an_encoder_that_is_not_listed_is_told_and_replaced(store: Path, visit: Open) -> None:
+    lay_run(store)
+    varied(store / RUN, encoder="/srv/secret/encoder")
+    app = visit("pages/distil.py", run=RUN)
+    assert "does not list the text encoder of the run, encoder: MiniLM reads" in shown(app)
+    assert "secret" not in shown(app)
+    assert "does not list" not in shown(visit("pages/distil.py"))
+
+
 def test_data_folders_come_from_the_server_and_hide_their_path(
     store: Path, visit: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -129,6 +129,13 @@ def test_the_hard_form_is_that_of_both(store: Path) -> None:
     assert "read by both" in text(app)
 
 
+def test_before_the_result_the_form_stands_there_and_cannot_be_chosen(store: Path) -> None:
+    app = visit(form="hard", step="0")
+    (control,) = [each for each in app.get("button_group") if each.proto.label == "Form"]
+    assert control.proto.disabled
+    assert "How sure" in text(app), "what is shown is soft"
+
+
 def test_a_search_keeps_a_pair_if_either_holds_the_title(store: Path) -> None:
     lay_run(store, SECOND, titles=[f"Only in the other {number}" for number in range(len(TITLES))], sequences=2)
     app = visit(q="only in the other", **{"with": SECOND})
