@@ -64,7 +64,6 @@ def model_scorer(model: SequentialRecommender, features: Tensor) -> Scorer:
     with torch.inference_mode():
         table = model.item_table(features)
 
-    @torch.inference_mode()
     def last_states(recent: Sequence[NDArray[np.int64]]) -> Tensor:
         sizes = np.array([len(past) for past in recent])
         items = np.zeros((len(recent), sizes.max()), dtype=np.int64)

@@ -1,8 +1,8 @@
 """All cores for a run on a CPU, with results that do not depend on how they were shared.
 
 Models this small gain little from a second core on one matrix product, and their last bits depend on the number of
-threads. So a run computes on one thread, students side by side, each on a thread of its own; only what is one long
-computation, the texts and the expert, takes all cores for itself.
+threads. So a run computes on one thread, students side by side, each on a thread of its own, and so do the θ and ω of a
+distillation's step; only what is one long computation, the texts and the expert, takes all cores for itself.
 """
 
 from __future__ import annotations

@@ -77,10 +77,14 @@ def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
     dataset, split, device = world.dataset, world.split, world.device
     teacher = expert.load(expert.best, device)
     rows = Rows(spec, run, world, teacher, student_shape(spec), HARD_RECIPE)
-    with clock.stage("distil"):
-        final, steps = _distil(spec, run, world, teacher, rows, clock)
-    with clock.stage("students"):
-        valid, test = rows.measure(final, steps, clock)
+    try:
+        with clock.stage("distil"):
+            final, steps = _distil(spec, run, world, teacher, rows, clock)
+        with clock.stage("students"):
+            valid, test = rows.measure(final, steps, clock)
+    except BaseException:
+        run.give_up()  # so that no student learns on, side by side with what failed, while the run ends
+        raise
     with clock.stage("map"):
         _map(run, world, final, cache, clock)
 
@@ -259,7 +263,8 @@ def _distil(
             run.write_table(f"snapshots/{event.step:06d}.parquet", snapshot_table(distiller.synthetic, basis))
         if distiller.at_checkpoint and event.step < steps:
             _check_student(spec, run, world, distiller)
-        run.event("distil", **asdict(event))  # last, so that who sees it finds the step's snapshot and student
+        # last, so that who sees it finds the step's snapshot and student; that of the last step is a row of the report
+        run.event("distil", **asdict(event))
         if distiller.at_checkpoint:
             run.write_file("checkpoints/distil.safetensors", lambda path: save_file(distiller.state(), path))
         clock.progress(event.step / steps, f"step {event.step} of {steps}")

@@ -71,7 +71,7 @@ class SequentialRecommender(nn.Module, ABC):
         # torch's own dropout draws from the global generator; ours is replayed exactly when a run resumes.
         if generator is None or self.config.dropout == 0:
             return x
-        # One byte an entry: drawing as many floats is a tenth of a training step. The rate becomes the next 1/256.
+        # One byte an entry, as drawing floats is a tenth of a training step. The rate becomes the nearest of n/256.
         dropped = min(255, round(256 * self.config.dropout))
         words = torch.empty(-(-x.numel() // 8), dtype=torch.int64, device=x.device)
         drawn = words.random_(-(2**63), None, generator=generator).view(torch.uint8)[: x.numel()].view(x.shape)

@@ -7,8 +7,9 @@ tensor [n_users] for each measured part, `valid` and `test`: users in the order 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,13 @@ from foster.runs import RunWriter
 from foster.students import spread
 
 RANKS = "checkpoints/ranks"
+# In the order in which a report tells them; they are measured in another.
+ROWS = (
+    "full", "popular", "bigram", "zero_shot", "untrained", "random", "teacher_random", "teacher_uniform", "start_soft",
+    "start_hard", "soft", "hard",
+)  # fmt: skip
 
-
+T = TypeVar("T")
 Measured = dict[Part, NDArray[np.int32]]  # ranks of every user [n_users]
 
 
@@ -51,10 +57,14 @@ class Results:
         self.run.write_json("checkpoints/students.json", self.found)
         self.run.event("student", name=name, seed=k, **metrics["valid"])
 
+    def first(self, name: str) -> dict[str, float]:
+        """Metrics on validation of a row's first student, which has been measured."""
+        return self.found[name]["0"]["valid"]
+
     def rows(self, part: Part) -> dict[str, Any]:
         return {
             name: spread([seeds[k][part] for k in sorted(seeds, key=int)])
-            for name, seeds in self.found.items()
+            for name, seeds in _in_order(self.found)
             if all(part in measured for measured in seeds.values())
         }
 
@@ -62,8 +72,12 @@ class Results:
 def kept_ranks(folder: Path, part: Part) -> dict[str, NDArray[np.int32]]:
     """Row → ranks [students, n_users] of a finished run in `folder`; only rows that were measured on `part`."""
     found: dict[str, NDArray[np.int32]] = {}
-    for name, seeds in json.loads((folder / "checkpoints" / "students.json").read_text()).items():
+    for name, seeds in _in_order(json.loads((folder / "checkpoints" / "students.json").read_text())):
         students = [load_file(folder / RANKS / f"{name}-{k}.safetensors") for k in sorted(seeds, key=int)]
         if all(part in each for each in students):
             found[name] = np.stack([each[part] for each in students])
     return found
+
+
+def _in_order(found: Mapping[str, T]) -> list[tuple[str, T]]:
+    return sorted(found.items(), key=lambda each: ROWS.index(each[0]))

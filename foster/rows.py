@@ -17,7 +17,7 @@ from torch import Generator, Tensor
 
 from foster.clock import Clock
 from foster.condensers import random_real, uniform_items, with_teacher_labels
-from foster.evaluate import Part, Scorer, bigram_scorer, model_scorer, popular_scorer, zero_shot_scorer
+from foster.evaluate import Scorer, bigram_scorer, model_scorer, popular_scorer, zero_shot_scorer
 from foster.metrics import ndcg_at
 from foster.parallel import side_by_side
 from foster.recommend import model_file, save_model
@@ -32,8 +32,6 @@ from foster.world import World
 
 # The first student of these rows stays with the run, for recommendations side by side; so does the full-data model.
 STORED_STUDENTS = ("soft", "hard", "random", "untrained")
-FIXED = ("full", "popular", "bigram", "zero_shot")
-TRAINED = ("untrained", "random", "teacher_random", "teacher_uniform", "start_soft", "start_hard", "soft", "hard")
 
 
 class Rows:
@@ -58,7 +56,7 @@ class Rows:
         if not self.results.has("start_soft", 0):
             measured = self._student("start_soft", 0, self._soft(start, recipe), recipe, self.run.checkpoint)
             self.results.add("start_soft", 0, measured)
-        return self.results.found["start_soft"]["0"]["valid"]
+        return self.results.first("start_soft")
 
     def measure(self, soft: SyntheticSequences, steps: int, clock: Clock) -> tuple[dict[str, Any], dict[str, Any]]:
         """All rows, on validation and on test. soft: the distilled set as read back from disk, after so many steps."""
@@ -68,23 +66,17 @@ class Rows:
         jobs = [(name, k) for name in order for k in range(count) if not self.results.has(name, k)]
         done = len(trained) * count - len(jobs)
         clock.tell(done / (len(trained) * count), "students")
+        judged = False
         with closing(side_by_side(self._work(trained, jobs), self.world.device)) as found:
-            try:
-                for (name, k), measured in zip(jobs, found, strict=True):
-                    self.results.add(name, k, measured)
-                    if (name, k) == ("soft", 0):
-                        self.run.event("valid", step=steps, **self.results.found[name]["0"]["valid"])
-                    done += 1
-                    message = f"student {k + 1} of {count} on {name.replace('_', ' ')}"
-                    clock.progress(done / (len(trained) * count), message)
-            except BaseException:
-                self.run.give_up()  # so that no student learns on while the run ends
-                raise
-        return self._reported("valid"), self._reported("test")
-
-    def _reported(self, part: Part) -> dict[str, Any]:
-        found = self.results.rows(part)
-        return {name: found[name] for name in (*FIXED, *TRAINED) if name in found}
+            for (name, k), measured in zip(jobs, found, strict=True):
+                self.results.add(name, k, measured)
+                if not judged:  # the first student on the result is there, of this worker or of one that was cut off
+                    self.run.event("valid", step=steps, **self.results.first("soft"))
+                    judged = True
+                done += 1
+                message = f"student {k + 1} of {count} on {name.replace('_', ' ')}"
+                clock.progress(done / (len(trained) * count), message)
+        return self.results.rows("valid"), self.results.rows("test")
 
     def _fixed(self) -> None:
         """The rows without students."""

@@ -7,8 +7,9 @@ from foster.ui.states import banner, need_run
 selection = frame("Sequences")
 heading(
     "What the sequences say",
-    "Each row is one synthetic sequence. At every position a student reads the small title and is taught what to "
-    "recommend next: not one item but a distribution over the whole catalogue, of which a card shows the likeliest.",
+    "Each row is one synthetic sequence. In the soft form a student reads the small title at every position and is "
+    "taught what to recommend next: a distribution over the whole catalogue, of which a card shows the likeliest. The "
+    "hard form is a plain list of titles.",
 )
 run, status = need_run(selection)
 banner(selection.store, run, status, "What it has so far is shown below." if run.snapshots() else "")

@@ -102,7 +102,8 @@ def result(run: Run) -> dict[str, Any]:
     kept = {k: v for k, v in report.items() if k not in ("seconds", "peak_memory_mb", "run_id")}
     names = ("synthetic.safetensors", "hard.json", "checkpoints/start.safetensors")
     tables = {path.name: path.read_bytes() for path in sorted(run.path.rglob("*.parquet"))}
-    return {"report": kept, **{name: (run.path / name).read_bytes() for name in names}, **tables}
+    judged = [{k: v for k, v in event.items() if k not in ("time", "line")} for event in run.events("valid")]
+    return {"report": kept, "judged": judged, **{name: (run.path / name).read_bytes() for name in names}, **tables}
 
 
 def go_on(run: Run, cache: Path) -> None:

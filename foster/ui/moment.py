@@ -72,7 +72,9 @@ def sentence(distil: Sequence[Event], valid: Sequence[Event], moment: str) -> st
     said = [f"{told(moment)[0].upper()}{told(moment)[1:]}:"]
     if student := _last(valid, step):
         of = "" if student["step"] == step else f" of step {words.count(student['step'])}"
-        said.append(f"a fresh student{of} reaches Recall@10 {words.score(student['recall@10'])} on validation;")
+        said.append(
+            f"a fresh student on the soft form{of} reaches Recall@10 {words.score(student['recall@10'])} on validation;"
+        )
     else:
         said.append("no student had been judged yet;")
     if loss := _last(distil, step):

@@ -9,8 +9,9 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from foster.ui.rows import Row
+from foster.ui.rows import UNKNOWN, Row
 
+MATCHED = 250  # rows that are searched for their likes; there are as many comparisons as pairs
 LETTERS = ("A", "B")  # the page's own run, and the one beside it
 
 
@@ -30,13 +31,14 @@ class Pair:
 
 def pairs(rows: Sequence[Row], others: Sequence[Row]) -> list[Pair]:
     """Every row with one of the others, each of which stands beside one row only: those first that share the most of
-    what they read and teach, of equals those of the same number, then in order. Rows that are left over stand alone."""
+    what they read and teach, of equals those of the same number. What shares nothing takes what is left, in order, and
+    a row stands alone where nothing is. Of more than MATCHED rows each stands beside the one of its place."""
     holders: defaultdict[tuple[bool, str], list[int]] = defaultdict(list)
     for column, each in enumerate(others):
         for title in _both_kinds(each):
             holders[title].append(column)
     shared: Counter[tuple[int, int]] = Counter()
-    for line, row in enumerate(rows):
+    for line, row in enumerate(rows if max(len(rows), len(others)) <= MATCHED else ()):
         shared.update((line, column) for title in _both_kinds(row) for column in holders.get(title, ()))
     chosen: dict[int, int] = {}
     taken: set[int] = set()
@@ -48,7 +50,6 @@ def pairs(rows: Sequence[Row], others: Sequence[Row]) -> list[Pair]:
         if line not in chosen and column not in taken:
             chosen[line] = column
             taken.add(column)
-    # What shares no title stands beside what is left, so that a sequence of either run is shown wherever possible.
     free = iter([column for column in range(len(others)) if column not in taken])
     found = []
     for line, row in enumerate(rows):
@@ -59,13 +60,14 @@ def pairs(rows: Sequence[Row], others: Sequence[Row]) -> list[Pair]:
 
 
 def _titles(row: Row) -> frozenset[str]:
-    return frozenset(place.shown.title for place in row.places)
+    return frozenset(place.shown.title for place in row.places) - {UNKNOWN}
 
 
 def _both_kinds(row: Row) -> frozenset[tuple[bool, str]]:
     """What it reads and what it teaches; a title that one row reads and the other teaches is no likeness."""
     read = {(True, place.read[0].title) for place in row.places if place.read}
-    return frozenset(read | {(False, place.taught.title) for place in row.places if place.taught})
+    taught = {(False, place.taught.title) for place in row.places if place.taught}
+    return frozenset((read | taught) - {(True, UNKNOWN), (False, UNKNOWN)})
 
 
 def in_common(rows: Sequence[Row], others: Sequence[Row]) -> tuple[int, int]:

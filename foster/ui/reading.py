@@ -44,7 +44,7 @@ def sequences(selection: Selection, run: Run, status: RunStatus) -> None:
         query = address.search("q", "Search the titles", placeholder="A word of a title")
     with last:
         chosen_run = second.menu(selection, run)
-    other = None if chosen_run is None else second.at(chosen_run, now)
+    other = None if chosen_run is None else second.at(chosen_run, now, hard=form is Form.HARD)
     rows = _in(form, load.rows(run, None if now == RESULT else int(now)))
     others = [] if other is None else _in(form, other.rows())
     if other is None:
@@ -70,12 +70,16 @@ def _in(form: Form, rows: list[Row]) -> list[Row]:
 
 def _both(shown: tuple[Run, str, str], rows: list[Row], other: Second, others: list[Row], form: Form) -> None:
     """Two runs: which is which, each at its moment, and how much they have in common."""
-    letters = zip(LETTERS, (shown, (other.run, other.name, other.moment)), strict=True)
-    show(tag("ul", *(
+    now, late = shown[2], ""
+    if other.moment != now:
+        late = " It has no result yet." if now == RESULT else f" It has no later snapshot up to {moment.told(now)}."
+    both = ((*shown, ""), (other.run, other.name, other.moment, late))
+    items = [
         tag("li", tag("b", letter), tag("span", tag("bdi", plain(name, 120)), tag("br"),
-                                        tag("span", moment.of(run, now), class_="moment")))
-        for letter, (run, name, now) in letters
-    ), class_="letters", aria_label="The two runs, their letters and moments"))  # fmt: skip
+                                        tag("span", moment.of(run, at), after, class_="moment")))
+        for letter, (run, name, at, after) in zip(LETTERS, both, strict=True)
+    ]  # fmt: skip
+    show(tag("ul", *items, class_="letters", aria_label="The two runs, their letters and moments"))
     a, b = LETTERS
     show(summary.beside({a: summary.figures(rows), b: summary.figures(others)}))
     (mine, shared), (theirs, _) = in_common(rows, others), in_common(others, rows)
@@ -84,7 +88,7 @@ def _both(shown: tuple[Run, str, str], rows: list[Row], other: Second, others: l
     told += f"{words.share(shared / max(1, mine))} of {a}’s {words.count(mine)}, "
     told += f"{words.share(shared / max(1, theirs))} of {b}’s {words.count(theirs)}."
     show(tag("p", told, class_="say", role="status"))
-    how = f"Below each sequence of {a} stands the one of {b} that reads and recommends the most alike, each only once."
+    how = f"Below each sequence of {a} stands the one of {b} most like it in titles, each only once."
     if len(others) > len(rows):
         how += f" {words.count(len(others) - len(rows))} of {b}’s are left over."
     show(tag("p", f"{how} A card says “both” where its title is {what} in the other row, too.", class_="hint"))
@@ -107,6 +111,8 @@ def _through(run: Run, found: list[Pair]) -> tuple[list[Pair], dict[int, frozens
     if not picked:
         return found, {}
     mine = items[picked.mask(items)]
+    if "mass" in mine:  # in the order in which the map names them
+        mine = mine.sort_values("mass", ascending=False, kind="stable")
     wanted = set(mine["item"].tolist())
     through = {id(pair.row): positions for pair in found if (positions := pair.row.through(wanted))}
     names: list[str] = [part for title in mine["title"][:NAMED] for part in (", ", tag("bdi", plain(title, 60)))]
@@ -140,7 +146,15 @@ def _filtered(found: list[Pair], query: str, hits: dict[int, frozenset[int]]) ->
     cards = sum(len(positions) for positions in hits.values())
     held = sum(1 for positions in hits.values() if positions)
     said = f"{words.plural(cards, 'card')} in {words.plural(held, 'sequence')} hold" + ("s" if cards == 1 else "")
-    show(tag("p", f"{said} “{query}”." if shown else f"No shown title holds “{query}”.", role="status", class_="say"))
+    rest = f" {words.count(len(found) - len(shown))} without it left out." if len(shown) < len(found) else ""
+    show(
+        tag(
+            "p",
+            f"{said} “{query}”.{rest}" if shown else f"No shown title holds “{query}”.",
+            role="status",
+            class_="say",
+        )
+    )
     return shown
 
 
@@ -212,7 +226,7 @@ def _cards(row: Row, in_full: bool, hits: dict[int, frozenset[int]], shared: fro
         return
     if (user := row.facts.get("nearest_user")) is not None:
         show(tag("p", "Nearest real user of its hard form: ", tag("bdi", plain(str(user), 60)), class_="hint"))
-    show(titles.ladder(row, found))
+    show(titles.ladder(row, found, shared))
 
 
 def _twin(found: list[Pair]) -> None:

@@ -33,25 +33,31 @@ def _card(place: Place, found: bool, both: bool) -> Markup:
         ]
     else:
         parts.append(_title(place.shown.title, "title", 90))
-    return tag("li", *parts, class_="found" if found else "both" if both else None)
+    return tag("li", *parts, class_=_mark(found, both))
+
+
+def _mark(found: bool, both: bool) -> str | None:
+    return "found" if found else "both" if both else None
 
 
 def _place(place: Place, both: bool) -> Markup:
     return tag("span", f"{place.position + 1} both" if both else str(place.position + 1), class_="place")
 
 
-def ladder(row: Row, found: frozenset[int] = frozenset(), depth: int = 8) -> Markup:
-    """A sequence in full: at each position what is read and the alternatives of what is recommended next."""
+def ladder(row: Row, found: frozenset[int] = frozenset(), shared: Container[str] = (), depth: int = 8) -> Markup:
+    """A sequence in full: at each position what is read and the alternatives of what is recommended next. shared: as in
+    `strip`."""
     columns = []
     for place in row.places:
-        parts = [tag("span", str(place.position + 1), class_="place")]
+        both = place.shown.title in shared
+        parts = [_place(place, both)]
         if place.read:
             parts += [tag("p", "A student reads", class_="step"), _title(place.read[0].title, "title", 140)]
         if len(place.read) > 1:
             parts.append(_weights(f"{words.share(place.read[0].weight)}, mixed with", place.read[1 : depth + 1]))
         if place.labels:
             parts.append(_weights("and is taught to recommend", place.labels[:depth], place.known))
-        columns.append(tag("li", *parts, class_="found" if place.position in found else None))
+        columns.append(tag("li", *parts, class_=_mark(place.position in found, both)))
     return _frame(tag("ol", *columns, class_="ladder"), f"Sequence {row.number + 1} in full, scrolls sideways")
 
 

@@ -233,7 +233,7 @@ def test_the_step_moves_mass_path_and_metrics_of_the_map(folder: Path) -> None:
     assert all(early != late for early, late in zip(seen[0], seen[300], strict=True))
     valid = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()[:-1]]
     judged = next(event for event in valid if event["kind"] == "valid")
-    assert f"a fresh student reaches Recall@10 {judged['recall@10']:.3f} on validation" in seen[0][2]
+    assert f"a fresh student on the soft form reaches Recall@10 {judged['recall@10']:.3f} on validation" in seen[0][2]
 
 
 def test_the_map_s_slider_keeps_the_step_for_the_other_pages(folder: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from run_folders import HOSTILE, TITLES, lay_run
 from streamlit.testing.v1 import AppTest
 
-from foster.ui.pairs import Pair, in_common, pairs
+from foster.ui.pairs import MATCHED, Pair, in_common, pairs
 from foster.ui.rows import Option, Place, Row
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,6 +53,16 @@ def test_nothing_to_compare_is_no_error(mine: list[Row], theirs: list[Row]) -> N
     assert len(found) == len(mine)
     assert not any(pair.shared for pair in found)
     assert in_common(mine, theirs)[1] == 0
+
+
+def test_a_title_that_is_not_known_is_nothing_in_common() -> None:
+    empty = Row(0, (Place(0), Place(1)))
+    assert pairs([empty], [empty])[0].shared == frozenset()
+
+
+def test_very_many_sequences_stand_beside_those_of_their_place() -> None:
+    many = [row(number, "a", f"t{number}") for number in range(MATCHED + 1)]
+    assert beside(pairs(many, many[::-1])) == list(range(MATCHED, -1, -1))
 
 
 def test_titles_in_common_are_counted_once() -> None:
@@ -129,6 +139,13 @@ def test_the_hard_form_is_that_of_both(store: Path) -> None:
     assert "read by both" in text(app)
 
 
+def test_a_run_without_a_result_has_no_hard_form_to_stand_beside(store: Path) -> None:
+    lay_run(store, SECOND, state="running", ready="snapshots")
+    app = visit(form="hard", **{"with": SECOND})
+    assert "It has no hard form yet" in text(app)
+    assert "unknown item" not in text(app)
+
+
 def test_before_the_result_the_form_stands_there_and_cannot_be_chosen(store: Path) -> None:
     app = visit(form="hard", step="0")
     (control,) = [each for each in app.get("button_group") if each.proto.label == "Form"]
@@ -152,8 +169,9 @@ def test_a_selection_and_an_open_row_work_with_two_runs(store: Path, page_query:
     app = visit(**{"with": SECOND}, **page_query)
     if "chosen" in page_query:
         assert "go through the" in text(app)
-    else:
+    if page_query == {"sequence": "3"}:
         assert markup(app).count('<ol class="ladder">') == 2, "both in full"
+        assert markup(app).count('<li class="both">') == 2 * 10 * 8, "marked as the cards are"
 
 
 def test_the_same_as_a_table_names_the_run_of_every_row(store: Path) -> None:
@@ -175,4 +193,4 @@ def test_what_cannot_stand_beside_is_told(store: Path) -> None:
 def test_hostile_titles_of_the_other_run_are_text(store: Path) -> None:
     lay_run(store, SECOND, titles=[*HOSTILE, *TITLES], sequences=8)
     app = visit(**{"with": SECOND})
-    assert not re.search(r"<(script|img|a) ", markup(app))
+    assert not re.search(r"<(script|img|a)\b", markup(app))

@@ -326,8 +326,9 @@ def test_a_moment_names_the_student_and_the_loss_at_or_before_it() -> None:
     valid = [{"step": step, "recall@10": recall} for step, recall in ((0, 0.1), (50, 0.2), (100, 0.3))]
     distil = [{"step": step, "gap": -0.5 * step, "real": None} for step in (1, 2, 50, 60)]
     said = moment.sentence(distil, valid, "60").replace("\u00a0", " ")
-    assert said == "Step 60: a fresh student of step 50 reaches Recall@10 0.200 on validation; loss terms: gap −30.000."
-    assert "a fresh student reaches Recall@10 0.200" in moment.sentence(distil, valid, "50")
+    judged = "a fresh student on the soft form of step 50 reaches Recall@10 0.200 on validation"
+    assert said == f"Step 60: {judged}; loss terms: gap −30.000."
+    assert "a fresh student on the soft form reaches Recall@10 0.200" in moment.sentence(distil, valid, "50")
     assert "loss terms at step 2:" in moment.sentence(distil, valid, "49")
     assert moment.sentence(distil, [], "0") == "Step 0: no student had been judged yet; no step had been taken."
     assert "of step 100 reaches Recall@10 0.300" in moment.sentence(distil, valid, moment.RESULT)
