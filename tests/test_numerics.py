@@ -11,7 +11,7 @@ from torch import Generator
 
 from foster import metrics
 from foster.cooccurrence import conditional, regulariser, semantic_similarity, soft_cooccurrence
-from foster.evaluate import Protocol, bigram_scorer, model_scorer, popular_scorer, zero_shot_scorer
+from foster.evaluate import BLOCK, Protocol, bigram_scorer, model_scorer, popular_scorer, zero_shot_scorer
 from foster.recommender import RecommenderConfig, build_recommender
 from foster.subset import draw_subset, whole_catalogue
 from foster.training import NO_TARGET, Batch, RealWindows, Recipe, Trainer, next_item_loss
@@ -108,6 +108,16 @@ def test_dropout_follows_its_generator_and_none_means_off() -> None:
     assert torch.equal(off, model(x))
 
 
+@pytest.mark.parametrize("rate", [0.1, 0.15, 0.5, 0.9, 0.999])
+def test_dropout_drops_its_share_and_keeps_the_mean(rate: float) -> None:
+    model = build_recommender(16, RecommenderConfig(width=16, dropout=rate), Generator().manual_seed(0))
+    x = model._dropout(torch.ones(317, 1009), Generator().manual_seed(1))  # no multiple of eight
+    assert float((x == 0).float().mean()) == pytest.approx(rate, abs=0.005)
+    assert float(x.mean()) == pytest.approx(1, abs=0.05)
+    columns = (x == 0).float().mean(0)[:1008].view(-1, 8).mean(0)  # eight bytes of a word drop alike
+    assert float(columns.max() - columns.min()) < 0.02
+
+
 def test_soft_one_hot_batch_has_the_loss_of_the_hard_one() -> None:
     features = random_features()
     model = build_recommender(16, RecommenderConfig(width=16), Generator().manual_seed(0))
@@ -160,6 +170,18 @@ def test_zero_shot_finds_the_item_with_the_same_text() -> None:
     scores = zero_shot_scorer(features, recent=1)([np.array([0]), np.array([2])])
     assert scores[0].argsort()[-2:].tolist() in ([0, 3], [3, 0])
     assert scores[1].argsort()[-2:].tolist() in ([2, 5], [5, 2])
+
+
+def test_scores_do_not_depend_on_who_is_scored_together() -> None:
+    """More histories than are read at once, of every length, in any order."""
+    features, draw = random_features(), Generator().manual_seed(2)
+    model = build_recommender(16, RecommenderConfig(width=16, max_length=6), draw)
+    sizes = torch.randint(1, 10, (BLOCK * 2 + 7,), generator=draw).tolist()
+    histories = [torch.randint(len(features), (size,), generator=draw).numpy() for size in sizes]
+    scorer = model_scorer(model, features)
+    together = scorer(histories)
+    alone = np.concatenate([scorer([history]) for history in histories])
+    np.testing.assert_allclose(together, alone, atol=1e-4)
 
 
 def test_history_is_known_up_to_the_held_out_item() -> None:

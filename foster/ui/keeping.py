@@ -13,7 +13,7 @@ from foster.ui import address, guard, load, words
 from foster.ui.managing import SAID, act, manage, tell
 from foster.ui.markup import Markup, plain, show, tag
 from foster.ui.scores import METRIC, of_full, split_of
-from foster.ui.state import Selection, data_name
+from foster.ui.state import Selection, data_name, lesson_name
 from foster.ui.states import TITLES, note
 from foster.ui.storage import sizes
 from foster.ui.titles import stats
@@ -114,10 +114,11 @@ def _told(run: Run, status: RunStatus, label: RunLabel) -> Markup:
     state = "Paused" if status.paused else TITLES[status.state]
     if status.state is RunState.RUNNING:
         state += f", {words.share(status.fraction)}"
-    facts = [what if label.name else "", f"started {words.moment(status.created)}", words.size(taken_bytes(run.path))]
+    name = lesson_name(run) or label.name
+    facts = [what if name else "", f"started {words.moment(status.created)}", words.size(taken_bytes(run.path))]
     first = tag(
         "p",
-        tag("strong", tag("bdi", plain(label.name or what, 90))),
+        tag("strong", tag("bdi", plain(name or what, 90))),
         tag("span", state, class_=f"chip {status.state}"),
         tag("span", "shipped", class_="chip") if run.shipped else None,
         tag("span", "yours", class_="chip") if guard.is_mine(run) else None,

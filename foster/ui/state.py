@@ -103,12 +103,17 @@ def data_name(source: str) -> str:
     return "sample books" if source == "sample" else Path(source).name or "data"
 
 
+def lesson_name(run: Run) -> str:
+    """What a shipped lesson is called; '' for any other run."""
+    return f"Lesson: {run.id.removeprefix('lesson-').replace('-', ' ')}" if run.is_lesson else ""
+
+
 def label(run: Run, status: RunStatus) -> str:
     """A run in one line of plain text."""
     spec = run.spec
     asked = f"{data_name(spec.data)}, {spec.sequences} × {spec.length}, γ\u00a0{spec.regularisation:g}"
-    if run.is_lesson:
-        return f"Lesson: {run.id.removeprefix('lesson-').replace('-', ' ')} · {asked}"
+    if name := lesson_name(run):
+        return f"{name} · {asked}"
     if run.shipped:
         return f"Demo: {asked}"
     if name := plain(read_label(run).name, 60):
