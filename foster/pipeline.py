@@ -22,7 +22,6 @@ from torch import Generator
 from foster import __version__
 from foster.clock import STAGES, Clock
 from foster.condensers import (
-    label_projection,
     teacher_continuations,
     uniform_items,
     with_teacher_labels,
@@ -293,8 +292,7 @@ def starting_set(spec: RunSpec, run: RunWriter, world: World, teacher: Sequentia
         first = uniform_items(world.n_items, spec.sequences, 1, draw)[:, 0].to(world.device)
         items = teacher_continuations([teacher], world.features, first, spec.length, draw)
         orders = reading_orders(form.readings, spec.length, draw).to(world.device)
-        projection = label_projection(teacher, world.features, form.rank)
-        start = with_teacher_labels(items, orders, [teacher], world.features, projection, draw)
+        start = with_teacher_labels(items, orders, [teacher], world.features, form.rank, draw)
         run.write_file(START_FILE, lambda path: start.save(path, SOFT_RECIPE, world.n_items))
     return SyntheticSequences.load(file)[0].to(world.device)
 

@@ -101,7 +101,7 @@ class Rows:
             """Teacher labels at equal bytes: as many readings of the same rank, rounded as they would be stored."""
             generator = draw(name)
             items = choose(generator).to(world.device)
-            made = with_teacher_labels(items, soft.orders, [self.teacher], features, soft.projection, generator)
+            made = with_teacher_labels(items, soft.orders, [self.teacher], features, len(soft.projection), generator)
             return self._soft(replace(made, queries=rounded(made.queries)), soft_recipe)
 
         def plain(sequences: Tensor) -> Draw:

@@ -289,12 +289,7 @@ def fit_queries(
     ridge = 1e-3 * len(basis) * torch.eye(basis.shape[1], device=basis.device)
     centred = log_labels - log_labels.mean(-1, keepdim=True)
     q = torch.linalg.solve(basis.T @ basis + ridge, basis.T @ centred.T).T.contiguous().requires_grad_()
-    correction: Tensor | float = 0.0
-    if len(basis) > 2 * subset:
-        likeliest = log_labels.topk(max(1, subset // (2 * len(log_labels)))).indices
-        scored = draw_subset(len(basis), likeliest.flatten(), subset, generator)
-        log_labels, basis, correction = log_labels[:, scored.items], basis[scored.items], scored.log_inclusion
-    p = (log_labels - correction).softmax(-1)
+    p, basis, correction = _on_subset(log_labels, basis, generator, subset)
     optimizer = torch.optim.Adam([q], lr=rate)
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = rate * (1 - step / steps)
@@ -303,3 +298,46 @@ def fit_queries(
             q.grad = ((q @ basis.T - correction).softmax(-1) - p) @ basis
         optimizer.step()
     return q.detach()
+
+
+def fit_projection(
+    projection: Tensor,
+    log_labels: Tensor,
+    features: Tensor,
+    generator: Generator,
+    steps: int = 200,
+    rate: float = 0.1,
+    subset: int = 2048,
+) -> Tensor:
+    """P [r, D_text] that, with queries of their own, brings labels log p [N, V] nearest to what is stored, in KL; from
+    `projection`, rounded.
+
+    Descends on P and queries together with Adam, on a subset as `fit_queries` does, drawn anew every 20 steps.
+    """
+    q = fit_queries(log_labels, label_basis(features, projection), generator, 50, rate, subset).requires_grad_()
+    learned = projection.clone().requires_grad_()
+    rates = (rate, rate * float(projection.std()))
+    optimizer = torch.optim.Adam([{"params": [q]}, {"params": [learned]}], betas=(0.9, 0.99))
+    for step in range(steps):
+        if step % 20 == 0:
+            p, scored, correction = _on_subset(log_labels, features, generator, subset)
+        for group, peak in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = peak * (1 - step / steps)
+        optimizer.zero_grad()
+        logits = q @ label_basis(scored, learned).T - correction
+        F.cross_entropy(logits, p).mul(len(q)).backward()
+        optimizer.step()
+    return rounded(learned.detach())
+
+
+def _on_subset(
+    log_labels: Tensor, rows: Tensor, generator: Generator, subset: int
+) -> tuple[Tensor, Tensor, Tensor | float]:
+    """Labels p [N, U], the items' rows [U, …] and the correction of their logits; U is everything, or in a catalogue of
+    more than 2·`subset` items the likeliest of the labels and uniform draws."""
+    if len(rows) <= 2 * subset:
+        return log_labels.softmax(-1), rows, 0.0
+    likeliest = log_labels.topk(max(1, subset // (2 * len(log_labels)))).indices
+    scored = draw_subset(len(rows), likeliest.flatten(), subset, generator)
+    p = (log_labels[:, scored.items] - scored.log_inclusion).softmax(-1)
+    return p, rows[scored.items], scored.log_inclusion

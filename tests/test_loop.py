@@ -14,7 +14,7 @@ import torch
 from cycle_world import N_ITEMS, cycle_log, random_features
 from torch import Generator, Tensor
 
-from foster.condensers import label_projection, teacher_continuations, teacher_log_labels, with_teacher_labels
+from foster.condensers import teacher_continuations, teacher_log_labels, with_teacher_labels
 from foster.decode import harden, neighbour_table
 from foster.distiller import DistillConfig, Distiller, divergence, duplicate
 from foster.errors import UserError
@@ -366,8 +366,7 @@ def test_a_continuation_longer_than_the_catalogue_starts_over(expert: ExpertTraj
 def test_teacher_labels_of_a_reading_are_those_of_its_order(expert: ExpertTrajectory) -> None:
     teacher = expert.load(expert.best, CPU)
     items, orders = torch.tensor([[3, 4, 5, 9], [8, 2, -1, -1]]), torch.tensor([[0, 1, 2, 3], [2, 0, 3, 1]])
-    projection = label_projection(teacher, FEATURES, 16)
-    made = with_teacher_labels(items, orders, [teacher], FEATURES, projection, Generator())
+    made = with_teacher_labels(items, orders, [teacher], FEATURES, 16, Generator())
     basis = made.basis(FEATURES)
     batch = made.batch(basis)
     assert batch.items[2, :, 0].tolist() == [5, 3, 9, 4]

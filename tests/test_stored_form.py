@@ -9,7 +9,7 @@ import pytest
 import torch
 from cycle_world import N_ITEMS, cycle_log, random_features
 from planted_sets import planted_set
-from torch import Generator
+from torch import Generator, Tensor
 
 from foster.condensers import label_projection
 from foster.errors import UserError
@@ -20,6 +20,7 @@ from foster.synthetic import (
     SyntheticSequences,
     affordable_form,
     drawn_rows,
+    fit_projection,
     fit_queries,
     hard_batch,
     label_basis,
@@ -177,3 +178,36 @@ def test_hard_sequences_ask_for_the_next_id_and_skip_padding() -> None:
     batch = hard_batch(torch.tensor([[4, 2, 7], [5, 1, -1]]))
     assert batch.items[..., 0].tolist() == [[4, 2], [5, 1]]
     assert batch.targets.tolist() == [[2, 7], [1, NO_TARGET]]
+
+
+def labels_of(basis: Tensor, count: int, draw: Generator) -> Tensor:
+    return (2 * torch.randn(count, basis.shape[1], generator=draw) @ basis.T).log_softmax(-1)
+
+
+def divergence(log_labels: Tensor, basis: Tensor) -> float:
+    """Mean KL of what can be stored of labels on a basis."""
+    found = (fit_queries(log_labels, basis, Generator().manual_seed(0)) @ basis.T).log_softmax(-1)
+    return float((log_labels.exp() * (log_labels - found)).sum(-1).mean())
+
+
+@pytest.mark.parametrize("subset", [2048, 60])
+def test_a_fitted_projection_finds_the_directions_that_the_labels_need(subset: int) -> None:
+    """Planted: labels of rank 4 on directions that no leading direction of the features is among."""
+    draw = Generator().manual_seed(1)
+    features = random_features(200, 16)
+    planted = label_basis(features, torch.randn(4, 16, generator=draw))
+    seen, unseen = labels_of(planted, 80, draw), labels_of(planted, 80, draw)
+    begin = torch.eye(16)[:4]
+    found = fit_projection(begin, seen, features, Generator().manual_seed(0), steps=600, subset=subset)
+    before = divergence(unseen, label_basis(features, rounded(begin)))
+    assert divergence(unseen, label_basis(features, found)) < 0.25 * before
+    assert torch.equal(found, rounded(found)), "what is stored"
+    assert torch.equal(begin, torch.eye(16)[:4]), "the given one is left as it was"
+    again = fit_projection(begin, seen, features, Generator().manual_seed(0), steps=600, subset=subset)
+    assert torch.equal(found, again)
+
+
+def test_a_single_label_can_be_fitted() -> None:
+    features = random_features(30, 16)
+    one = torch.randn(1, 30, generator=Generator().manual_seed(2)).log_softmax(-1)
+    assert fit_projection(torch.eye(16)[:2], one, features, Generator()).isfinite().all()

@@ -243,8 +243,8 @@ def _made(
             items = random_real(world.split.train, spec.sequences, spec.length, draw)
         else:
             items = uniform_items(world.n_items, spec.sequences, spec.length, draw)
-        orders, projection = start.orders, start.projection
-        return with_teacher_labels(items.to(world.device), orders, [teacher], world.features, projection, draw)
+        items = items.to(world.device)
+        return with_teacher_labels(items, start.orders, [teacher], world.features, len(start.projection), draw)
     positions, events = spec.sequences * spec.length, len(world.split.train.items)
     steps = default_steps(world.n_items, positions, events) if spec.steps is None else spec.steps
     config = replace(config, **{"steps": steps, **ROWS[name].changes})

@@ -9,8 +9,10 @@ import torch
 from torch import Generator, Tensor
 
 from foster.recommender import SequentialRecommender
-from foster.synthetic import SyntheticSequences, fit_queries, in_order, label_basis, rounded
+from foster.synthetic import SyntheticSequences, fit_projection, fit_queries, in_order, label_basis, rounded
 from foster.training import mix
+
+FITTED = 1000  # positions whose labels choose the projection
 
 
 @torch.no_grad()
@@ -76,13 +78,18 @@ def with_teacher_labels(
     orders: Tensor,
     teachers: list[SequentialRecommender],
     features: Tensor,
-    projection: Tensor,
+    rank: int,
     generator: Generator,
 ) -> SyntheticSequences:
-    """Hard inputs items [M, L], read in orders [A, L], with the teachers' labels in the factorised form.
+    """Hard inputs items [M, L] (-1 unused), read in orders [A, L], with the teachers' labels in the factorised form.
 
-    Works reading by reading, in blocks of sequences, so nothing of size M·L·V is held. generator: on the CPU.
+    The projection of the given rank is the first teacher's, brought nearest to the labels of about FITTED of the
+    positions. Works reading by reading, in blocks of sequences, so nothing of size M·L·V is held. generator: on the
+    CPU.
     """
+    some = items[: max(1, FITTED // items.shape[1])]
+    known = teacher_log_labels(teachers, features, some)[some >= 0]
+    projection = fit_projection(label_projection(teachers[0], features, rank), known, features, generator)
     basis = label_basis(features, projection)
     queries = []
     for block in in_order(items, items, orders).split(4):

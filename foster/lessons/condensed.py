@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 from torch import Generator
 
-from foster.condensers import label_projection, random_real, uniform_items, with_teacher_labels
+from foster.condensers import random_real, uniform_items, with_teacher_labels
 from foster.decode import harden
 from foster.distiller import DistillConfig, Distiller
 from foster.lessons.expert import CONFIG, hits, real_windows, toy_expert
@@ -44,8 +44,7 @@ def condense(seed: int, sequences: int, steps: int = 20, regularisation: float =
     teacher = toy_expert(seed).last
     items = uniform_items(len(BOOKS), sequences, LENGTH, draw)
     orders = reading_orders(READINGS, LENGTH, draw)
-    projection = label_projection(teacher, features(), RANK)
-    start = with_teacher_labels(items, orders, [teacher], features(), projection, draw)
+    start = with_teacher_labels(items, orders, [teacher], features(), RANK, draw)
     config = DistillConfig(steps=steps, paths=2, real_batch=64, regularisation=regularisation)
     loop = Distiller(start, features(), real_windows(toy_world(seed).log), CONFIG, STUDENT, config, seed)
     seen = list(loop.run())
