@@ -14,10 +14,11 @@ from short_runs import short_runs
 from torch import Generator
 
 from foster.bench import ablations
-from foster.bench.ablations import ROWS, Damped, Joint, NeverReset, damped_direction
+from foster.bench.ablations import ABOUT, IN_FULL, ROWS, Damped, Joint, NeverReset, damped_direction
+from foster.condensers import teacher_log_labels
 from foster.distiller import DistillConfig, Distiller
 from foster.errors import UserError
-from foster.recommender import RecommenderConfig
+from foster.recommender import RecommenderConfig, build_recommender
 from foster.run_files import to_json
 from foster.spec import RunSpec
 from foster.synthetic import SyntheticSequences, reading_orders
@@ -113,11 +114,14 @@ def test_every_row_is_measured_once_and_a_call_that_was_cut_goes_on(data: str, t
 
     found = call(tmp_path, data)
     assert found["complete"] is True
-    assert list(found["rows"]) == list(ROWS)
+    assert list(found["rows"]) == list(ABOUT)
     assert {name: found["rows"][name] for name in begun["rows"]} == begun["rows"]
     assert found["rows"]["no_subset"] == {"same_as": "default", "why": "24 items are all in every step"}
     for name, row in found["rows"].items():
-        if name != "no_subset":
+        if name in IN_FULL:
+            assert set(row) == {"valid", "test"}
+            assert row["valid"]["recall@10"]["n"] == 2
+        elif name != "no_subset":
             assert set(row) == {"valid", "test", "entropy", "regulariser", "seconds", "peak_mb"}
             assert row["test"]["recall@10"]["n"] == 2
             assert 0 < row["entropy"] < 3.2, name  # at most that of 24 equal items
@@ -130,10 +134,29 @@ def test_every_row_is_measured_once_and_a_call_that_was_cut_goes_on(data: str, t
     assert torch.equal(sets["start"].queries, kept.queries)
     assert not torch.equal(sets["default"].queries, kept.queries)
     assert torch.equal(sets["default"].items, kept.items)
+    leading, _ = SyntheticSequences.load(folder / "leading.safetensors")
+    assert torch.equal(leading.items, kept.items)
+    assert not torch.equal(leading.projection, kept.projection)
     json.loads(to_json(found))
     text = ablations.text(found)
     assert "models never go back to an anchor" in text
     assert "the same as default: 24 items" in text
+
+
+@pytest.mark.parametrize("subset", [None, 6])
+def test_labels_in_full_are_the_teachers_where_a_history_has_an_item(subset: int | None) -> None:
+    features, items = random_features(), torch.tensor([[3, 4, 5], [8, 2, -1]])
+    teacher = build_recommender(16, RecommenderConfig(width=8, max_length=3), Generator().manual_seed(0))
+    batch = ablations.in_full(teacher, features, items, Recipe(subset=subset))(Generator().manual_seed(1))
+    told = teacher_log_labels([teacher], features, batch.items[..., 0]).exp()
+    used = batch.weights[..., 0] > 0
+    assert (batch.targets.sum(-1) > 0).equal(used)
+    if batch.scored is None:
+        torch.testing.assert_close(batch.targets[used], told[used])
+    else:
+        assert len(batch.scored.items) == subset
+        ratio = batch.targets[used] / told[used][:, batch.scored.items] * batch.scored.log_inclusion.exp()
+        torch.testing.assert_close(ratio, ratio[:, :1].expand_as(ratio)), "up to a factor for each position"
 
 
 @pytest.mark.parametrize(("quick", "given", "said"), [(False, None, "--data"), (True, "sample", "leave out")])

@@ -7,6 +7,10 @@ process of its own.
 `damped` and `joint` change the direction of a step: −(natural gradient in P) of KL(P ‖ p_θ) − η KL(P ‖ p_ω), which is
 log p_θ − η log p_ω − (1 − η) log P. η = 1 is the loop's; damped has η = 0.5; η = 0 has no ω: the labels follow θ alone.
 
+The last rows are no sets that could be stored, or no loop: they say what the stored form itself costs. Students see the
+teacher's labels in full, on the readings of the start, for twice as many steps, on all real histories; and the start
+with labels on the teacher's leading directions instead of fitted ones.
+
 Not measured, because foster has no code for them: labels learned by the exact second-order gradient, unrolled, or by
 the finite difference of DARTS (what a step of the first two costs says `foster bench cost`); inputs that are learned;
 the tied form.
@@ -23,6 +27,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
@@ -31,7 +36,7 @@ from foster.bench import Say
 from foster.bench.apart import above, apart
 from foster.bench.planted import tiny_folder
 from foster.clock import Clock
-from foster.condensers import random_real, uniform_items, with_teacher_labels
+from foster.condensers import random_real, teacher_log_labels, uniform_items, with_teacher_labels
 from foster.console import table
 from foster.cooccurrence import regulariser, semantic_similarity
 from foster.distiller import DistillConfig, Distiller, View, default_steps, duplicate
@@ -41,15 +46,15 @@ from foster.metrics import summary
 from foster.recommender import SequentialRecommender
 from foster.runs import Run, RunStore, RunWriter
 from foster.spec import RunSpec
-from foster.students import derived_seed, spread, train_student
+from foster.students import Draw, derived_seed, spread, train_student
 from foster.subset import draw_subset, whole_catalogue
-from foster.synthetic import SyntheticSequences, drawn_rows
-from foster.training import RealWindows, Trainer
+from foster.synthetic import SyntheticSequences, drawn_rows, in_order
+from foster.training import Batch, RealWindows, Recipe, Trainer
 from foster.world import World
 
 STORE = ".ablations"
 QUICK = RunSpec(sequences=3, length=4, steps=2, students=1, device="cpu")
-QUICK_ROWS = ("default", "no_reset", "start", "teacher_uniform")
+QUICK_ROWS = ("default", "no_reset", "start", "teacher_uniform", "leading", "in_full", "real_in_full")
 ITEMS = 1024  # of a large catalogue, for the value of the regulariser
 
 
@@ -115,7 +120,15 @@ ROWS = {
     "start": Ablation("the loop's start", changes={"steps": 0}),
     "teacher_random": Ablation("random real sequences, a teacher's labels"),
     "teacher_uniform": Ablation("uniform items, a teacher's labels"),
+    "leading": Ablation("the start, its basis not fitted to the labels"),
 }
+# Of labels in full: they take hundreds of times the bytes.
+IN_FULL = {
+    "in_full": "the start, labels in full",
+    "in_full_longer": "the same, twice the student steps",
+    "real_in_full": "all real histories, labels in full",
+}
+ABOUT = {**{name: row.about for name, row in ROWS.items()}, **IN_FULL}
 
 
 def measure(
@@ -128,7 +141,7 @@ def measure(
     minutes: float,
     alone: Callable[..., dict[str, Any]] = apart,
 ) -> dict[str, Any]:
-    """complete; rows: of those that are done, in the order of ROWS. What is done is kept in ROOT/.ablations and not
+    """complete; rows: of those that are done, in the order of ABOUT. What is done is kept in ROOT/.ablations and not
     measured again. With `quick` a few rows of a tiny world, in this process, and nothing is kept.
 
     minutes: no further row is begun after them. alone: calls a function in a process of its own.
@@ -137,7 +150,7 @@ def measure(
         if data is None:
             raise UserError("there is nothing to measure; give --data, or --quick")
         return _measured(
-            RunStore(root / STORE, bundled=None), replace(spec, data=data), tuple(ROWS), minutes, say, alone
+            RunStore(root / STORE, bundled=None), replace(spec, data=data), tuple(ABOUT), minutes, say, alone
         )
     if data is not None:
         raise UserError("--quick measures a tiny world of its own; leave out --data, or --quick")
@@ -162,7 +175,7 @@ def _measured(
     for name in names:
         file = run.path / "ablations" / f"{name}.json"
         if not file.is_file() and time.monotonic() < deadline:
-            say(f"{name.replace('_', ' ')}: {ROWS[name].about}")
+            say(f"{name.replace('_', ' ')}: {ABOUT[name]}")
             alone(one_row, str(store.root), run.id, name)
         if file.is_file():
             rows[name] = json.loads(file.read_text())
@@ -182,18 +195,19 @@ def text(found: dict[str, Any]) -> str:
     rows = []
     for name, row in found["rows"].items():
         if "same_as" in row:
-            rows.append(
-                (ROWS[name].about, *("" for _ in shown), "", "", "", f"the same as {row['same_as']}: {row['why']}")
-            )
+            rows.append((ABOUT[name], *("" for _ in shown), "", "", "", f"the same as {row['same_as']}: {row['why']}"))
             continue
         scores = (f"{row[part]['recall@10']['mean']:.4f} ± {row[part]['recall@10']['std']:.4f}" for part in shown)
-        others = (
-            f"{row['regulariser']:.3f}",
-            f"{row['entropy']:.2f}",
-            f"{row['seconds']:.1f}",
-            f"{row['peak_mb']:,.0f}",
-        )
-        rows.append((ROWS[name].about, *scores, *others))
+        others = [
+            form.format(row[key]) if key in row else ""
+            for key, form in (
+                ("regulariser", "{:.3f}"),
+                ("entropy", "{:.2f}"),
+                ("seconds", "{:.1f}"),
+                ("peak_mb", "{:,.0f}"),
+            )
+        ]
+        rows.append((ABOUT[name], *scores, *others))
     head = ("", *(f"{part} Recall@10" for part in shown), "regulariser", "entropy, nats", "seconds", "peak MB")
     made = table(head, rows, numbers=range(1, len(head)))
     return made if found["complete"] else f"{made}\n\nnot complete: the same command again goes on from here"
@@ -217,15 +231,23 @@ def _row(run: Run, writer: RunWriter, cache: Path, name: str) -> dict[str, Any]:
         return {"same_as": "default", "why": f"{world.n_items:,} items are all in every step"}
     teacher = expert.load(expert.best, world.device)
     start = pipeline.starting_set(spec, writer, world, teacher)
+    recipe = pipeline.SOFT_RECIPE
+    if name in IN_FULL:
+        if name == "in_full_longer":
+            recipe = replace(recipe, steps=2 * recipe.steps)
+        items = start.items[..., 0]
+        read = _histories(world, spec.length) if name == "real_in_full" else in_order(items, items, start.orders)
+        return _judged(in_full(teacher, world.features, read, recipe), recipe, spec, writer, world)
     made: list[SyntheticSequences] = []
     began = time.perf_counter()
     peak = above(lambda: made.append(_made(name, spec, writer, world, teacher, start, config)), world.device.type)
     spent = time.perf_counter() - began
     file = writer.path(f"ablations/{name}.safetensors")
-    made[0].detach().save(file, pipeline.SOFT_RECIPE, world.n_items)
+    made[0].detach().save(file, recipe, world.n_items)
     stored = SyntheticSequences.load(file)[0].to(world.device)
     labels = _of_labels(stored, world)
-    return {**_judged(stored, spec, writer, world), **labels, "seconds": round(spent, 2), "peak_mb": peak}
+    draw = drawn_rows(stored, stored.basis(world.features), recipe)
+    return {**_judged(draw, recipe, spec, writer, world), **labels, "seconds": round(spent, 2), "peak_mb": peak}
 
 
 def _made(
@@ -237,6 +259,9 @@ def _made(
     start: SyntheticSequences,
     config: DistillConfig,
 ) -> SyntheticSequences:
+    if name == "leading":
+        draw, items = Generator().manual_seed(derived_seed(spec.seed, "start")), start.items[..., 0]
+        return with_teacher_labels(items, start.orders, [teacher], world.features, len(start.projection), draw, fit=0)
     if name.startswith("teacher_"):
         draw = Generator().manual_seed(derived_seed(spec.seed, name))
         if name == "teacher_random":
@@ -271,10 +296,39 @@ def _of_labels(made: SyntheticSequences, world: World) -> dict[str, float]:
     return {"entropy": round(entropy, 4), "regulariser": round(float(value), 4)}
 
 
-def _judged(made: SyntheticSequences, spec: RunSpec, writer: RunWriter, world: World) -> dict[str, Any]:
+def in_full(teacher: SequentialRecommender, features: Tensor, items: Tensor, recipe: Recipe) -> Draw:
+    """Mini-batches of sequences items [R, L] (-1 unused) with the teacher's labels as they are, made as they are drawn.
+
+    In a large catalogue they are scored on a subset as students of a stored set are, the likeliest items among it.
+    """
+    few = recipe.subset is not None and len(features) > 2 * recipe.subset
+
+    def draw(generator: Generator) -> Batch:
+        size = min(len(items), recipe.batch_size or len(items))
+        rows = items[torch.randint(len(items), (size,), generator=generator).to(items.device)]
+        labels, used = teacher_log_labels([teacher], features, rows), (rows >= 0).unsqueeze(-1).float()
+        scored = None
+        if few and recipe.subset is not None:
+            likeliest = labels.topk(max(1, recipe.subset // (2 * rows.numel()))).indices.flatten()
+            scored = draw_subset(len(features), likeliest, recipe.subset, generator)
+            labels = (labels[..., scored.items] - scored.log_inclusion).log_softmax(-1)
+        return Batch(rows.clamp(min=0).unsqueeze(-1), used, labels.exp() * used, scored)
+
+    return draw
+
+
+def _histories(world: World, length: int) -> Tensor:
+    """The last L training events of every user who has two, [R, L], -1 after a shorter history."""
+    train = world.split.train
+    rows = [train.sequence(user)[-length:] for user in range(train.n_users) if len(train.sequence(user)) > 1]
+    found = torch.full((len(rows), length), -1)
+    for row, items in enumerate(rows):
+        found[row, : len(items)] = torch.from_numpy(items.astype(np.int64))
+    return found.to(world.device)
+
+
+def _judged(draw: Draw, recipe: Recipe, spec: RunSpec, writer: RunWriter, world: World) -> dict[str, Any]:
     """Metrics of S students, whose seeds are the same for every row."""
-    recipe = pipeline.SOFT_RECIPE
-    draw = drawn_rows(made, made.basis(world.features), recipe)
     parts: tuple[Part, ...] = ("valid", "test") if spec.report_test else ("valid",)
     found: dict[Part, list[dict[str, float]]] = {part: [] for part in parts}
     for k in range(spec.students):

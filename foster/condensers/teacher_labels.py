@@ -80,16 +80,17 @@ def with_teacher_labels(
     features: Tensor,
     rank: int,
     generator: Generator,
+    fit: int = 200,
 ) -> SyntheticSequences:
     """Hard inputs items [M, L] (-1 unused), read in orders [A, L], with the teachers' labels in the factorised form.
 
     The projection of the given rank is the first teacher's, brought nearest to the labels of about FITTED of the
-    positions. Works reading by reading, in blocks of sequences, so nothing of size M·L·V is held. generator: on the
-    CPU.
+    positions in `fit` steps. Works reading by reading, in blocks of sequences, so nothing of size M·L·V is held.
+    generator: on the CPU.
     """
     some = items[: max(1, FITTED // items.shape[1])]
     known = teacher_log_labels(teachers, features, some)[some >= 0]
-    projection = fit_projection(label_projection(teachers[0], features, rank), known, features, generator)
+    projection = fit_projection(label_projection(teachers[0], features, rank), known, features, generator, fit)
     basis = label_basis(features, projection)
     queries = []
     for block in in_order(items, items, orders).split(4):
