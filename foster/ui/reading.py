@@ -133,7 +133,9 @@ def _form(now: str) -> Form:
     looks: dict[str, Any] = {"format_func": lambda form: form.value.capitalize()}
     if now != RESULT:
         why = "The hard form is made from the result: slide to the end to read it."
-        st.segmented_control("Form", list(Form), default=Form.SOFT, key=f"form-{now}", disabled=True, help=why, **looks)
+        st.segmented_control(
+            "Form", list(Form), default=Form.SOFT, key=f"early-form-{now}", disabled=True, help=why, **looks
+        )
         return Form.SOFT
     told = "Soft: the stored distributions. Hard: plain lists of items, usable in any trainer."
     return address.segments("form", "Form", list(Form), Form.SOFT, help=told, **looks)
