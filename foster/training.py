@@ -15,13 +15,11 @@ from torch.nn import functional as F
 
 from foster.errors import UserError
 from foster.interactions import Interactions
+from foster.muon import Muon
 from foster.recommender import SequentialRecommender
 from foster.subset import ItemSubset, draw_subset, read_with
 
 NO_TARGET = -1
-# Muon's iterations towards an orthogonal step: three are enough for these small matrices, and the optimiser is a fifth
-# of a student's time with its usual five.
-NEWTON_SCHULZ_STEPS = 3
 
 
 @dataclass(frozen=True)
@@ -172,8 +170,7 @@ def _optimizers(model: SequentialRecommender, recipe: Recipe) -> Iterator[tuple[
     decay = recipe.weight_decay
     yield torch.optim.AdamW(rest, lr=recipe.learning_rate, weight_decay=decay, betas=(0.9, 0.98)), recipe.learning_rate
     if recipe.matrix_rate is not None:
-        muon = torch.optim.Muon(matrices, lr=recipe.matrix_rate, weight_decay=decay, ns_steps=NEWTON_SCHULZ_STEPS)
-        yield muon, recipe.matrix_rate
+        yield Muon(matrices, lr=recipe.matrix_rate, weight_decay=decay), recipe.matrix_rate
 
 
 def train(trainer: Trainer, batches: Iterable[Batch]) -> Iterator[float]:
