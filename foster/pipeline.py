@@ -62,7 +62,7 @@ HARD_RECIPE = Recipe(steps=60, learning_rate=1e-2, matrix_rate=0.02, dropout=0.5
 SNAPSHOTS = 30
 START_FILE, SOFT_FILE = "checkpoints/start.safetensors", "synthetic.safetensors"
 # Raise it when equal settings learn something else: experts and checkpoints of another engine are not gone on from.
-ENGINE = 4
+ENGINE = 5
 
 
 def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:

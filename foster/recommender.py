@@ -19,6 +19,8 @@ from torch.nn import functional as F
 
 from foster.errors import UserError
 
+HISTORY = 3.0  # weight of a history's mean against its last item in a fresh SASRec
+
 
 @dataclass(frozen=True)
 class RecommenderConfig:
@@ -66,6 +68,10 @@ class SequentialRecommender(nn.Module, ABC):
     @abstractmethod
     def encode(self, inputs: Tensor, generator: Generator | None) -> Tensor:
         """Causal states [B, L, D] before normalisation."""
+
+    @torch.no_grad()
+    def start_from_text(self) -> None:
+        """Set what a fresh model's random weights leave to be set; here nothing."""
 
     def _dropout(self, x: Tensor, generator: Generator | None) -> Tensor:
         # torch's own dropout draws from the global generator; ours is replayed exactly when a run resumes.
@@ -119,6 +125,20 @@ class SASRec(SequentialRecommender):
             x = x + self._dropout(block.feed(x), generator)
         return self.norm(x)
 
+    @torch.no_grad()
+    def start_from_text(self) -> None:
+        """Attention starts as HISTORY times the mean of what was read, the feed-forward branch as nothing.
+
+        So a fresh model ranks by text similarity to the history, nearly as `zero_shot_scorer` does, and learns from
+        there. With random branches it ranks by little else than its last item, and few sequences do not mend that.
+        """
+        for block in self.blocks:
+            assert isinstance(block, _Block)
+            width = self.config.width
+            nn.init.eye_(block.query_key_value.weight[2 * width :])
+            nn.init.eye_(block.out.weight).mul_(HISTORY)
+            nn.init.zeros_(block.feed_out.weight)
+
 
 @final
 class GRU4Rec(SequentialRecommender):
@@ -146,4 +166,7 @@ def build_recommender(text_width: int, config: RecommenderConfig, generator: Gen
             nn.init.normal_(parameter, std=0.02, generator=generator)
         else:
             nn.init.xavier_uniform_(parameter, generator=generator)
+    # rows at right angles keep the angles between texts better than independent ones
+    nn.init.orthogonal_(model.projection.weight, generator=generator)
+    model.start_from_text()
     return model
