@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Generator
+from torch import Generator, Tensor
 
 from foster import __version__
 from foster.clock import STAGES, Clock
 from foster.condensers import (
     teacher_continuations,
+    teacher_walk,
     uniform_items,
     with_teacher_labels,
 )
@@ -35,16 +36,17 @@ from foster.formats import Dataset, load_dataset
 from foster.interactions import Split
 from foster.item_map import item_map, kept_layouts
 from foster.metrics import ndcg_at, summary
-from foster.parallel import all_cores, computed_on, use_one_thread
+from foster.parallel import all_cores, computed_on, side_by_side, use_one_thread
 from foster.recommender import RecommenderConfig, SequentialRecommender
 from foster.rows import Rows, read_hard
 from foster.runs import RunWriter
 from foster.spec import RunSpec
-from foster.students import derived_seed, train_student
+from foster.students import derived_seed, every_step, train_student
 from foster.synthetic import (
     SyntheticSequences,
     affordable_form,
     drawn_rows,
+    hard_batch,
     log_bytes,
     reading_orders,
 )
@@ -58,7 +60,8 @@ SOFT_RECIPE = Recipe(
     steps=400, learning_rate=4e-2, matrix_rate=0.05, warmup=30, dropout=0.15, batch_size=20, subset=2048
 )
 STUDENT = replace(FULL, dropout=SOFT_RECIPE.dropout)
-HARD_RECIPE = Recipe(steps=60, learning_rate=1e-2, matrix_rate=0.02, dropout=0.5, subset=2048)
+HARD_RECIPE = Recipe(steps=120, learning_rate=5e-3, matrix_rate=0.01, dropout=0.5, subset=2048)
+JUDGES = 3  # students that choose between two hard readings: one alone would choose by its luck
 SNAPSHOTS = 30
 START_FILE, SOFT_FILE = "checkpoints/start.safetensors", "synthetic.safetensors"
 # Raise it when equal settings learn something else: experts and checkpoints of another engine are not gone on from.
@@ -272,13 +275,36 @@ def _distil(
     run.write_file(SOFT_FILE, lambda path: learned.save(path, SOFT_RECIPE, world.n_items))
     final = SyntheticSequences.load(run.path(SOFT_FILE))[0].to(world.device)
     catalog = world.dataset.catalog
-    for name, synthetic in (("hard.json", final), ("checkpoints/start_hard.json", start)):
-        ids = [[catalog.ids[item] for item in row] for row in harden(synthetic, basis).tolist()]
+    chosen = _hard(spec, run, world, teacher, final)
+    for name, sequences in (("hard.json", chosen), ("checkpoints/start_hard.json", harden(start, basis))):
+        ids = [[catalog.ids[item] for item in row] for row in sequences.tolist()]
         run.write_json(name, {"schema": 1, "recipe": asdict(HARD_RECIPE), "sequences": ids})
     hard = read_hard(run, "hard.json", world)
     run.write_table("sequences.parquet", sequence_table(final, hard, basis, catalog))
     run.write_table("neighbours.parquet", neighbour_table(hard, world.split.train, world.features))
     return final, steps
+
+
+def _hard(
+    spec: RunSpec, run: RunWriter, world: World, teacher: SequentialRecommender, final: SyntheticSequences
+) -> Tensor:
+    """The plain sequences [M, L] of the result: of two ways to read them off, the one from which JUDGES fresh students
+    learn more, on validation: what the labels say comes next, and how the teacher would go on."""
+    read = harden(final, final.basis(world.features)).to(world.device)
+    candidates = {"labels": read, "walk": teacher_walk(teacher, world.features, read[:, 0], read.shape[1])}
+    shape = replace(student_shape(spec), dropout=HARD_RECIPE.dropout)
+
+    def judged(sequences: Tensor, k: int) -> float:
+        seed = derived_seed(spec.seed, "hard", k)  # the same for every candidate
+        draw = every_step(hard_batch(sequences))
+        student = train_student(draw, world.features, shape, HARD_RECIPE, seed, run.heed_stop)
+        return ndcg_at(world.protocol.ranks(model_scorer(student, world.features), "valid"), 10)
+
+    jobs = [partial(judged, sequences, k) for sequences in candidates.values() for k in range(JUDGES)]
+    scores = np.array(list(side_by_side(jobs, world.device))).reshape(len(candidates), JUDGES).mean(1)
+    for name, score in zip(candidates, scores.tolist(), strict=True):
+        run.event("hard", candidate=name, ndcg=score)
+    return list(candidates.values())[int(scores.argmax())]
 
 
 def starting_set(spec: RunSpec, run: RunWriter, world: World, teacher: SequentialRecommender) -> SyntheticSequences:

@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from foster.errors import UserError
 
 HISTORY = 3.0  # weight of a history's mean against its last item in a fresh SASRec
+RECENCY = 0.3  # slope at which its attention begins: an event counts half as much as one two events later
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,11 @@ class SequentialRecommender(nn.Module, ABC):
 
 
 class _Block(nn.Module):
-    """Pre-norm transformer block: causal attention, then a position-wise feed-forward layer."""
+    """Pre-norm transformer block: causal attention, then a position-wise feed-forward layer.
+
+    An event that is n events old is read with −n·slope on its attention logit (ALiBi, Press et al., 2022), one learned
+    slope a head: that what is recent counts more need not be found out from a few sequences.
+    """
 
     def __init__(self, config: RecommenderConfig) -> None:
         super().__init__()
@@ -93,12 +98,16 @@ class _Block(nn.Module):
         self.heads = config.heads
         self.norm_attention, self.norm_feed = nn.LayerNorm(d), nn.LayerNorm(d)
         self.query_key_value, self.out = nn.Linear(d, 3 * d), nn.Linear(d, d)
+        self.slopes = nn.Parameter(torch.empty(config.heads))
         self.feed_in, self.feed_out = nn.Linear(d, d), nn.Linear(d, d)  # as wide as the model, as in SASRec's paper
 
     def attend(self, x: Tensor) -> Tensor:
         b, length, d = x.shape
         q, k, v = self.query_key_value(self.norm_attention(x)).view(b, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)  # [B, heads, L, D/heads]
+        place = torch.arange(length, device=x.device)
+        age = place.unsqueeze(1) - place  # [L, L]
+        bias = (-self.slopes.view(-1, 1, 1) * age).masked_fill(age < 0, -torch.inf)  # causal
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.unsqueeze(0))  # [B, heads, L, D/heads]
         return self.out(mixed.transpose(1, 2).reshape(b, length, d))
 
     def feed(self, x: Tensor) -> Tensor:
@@ -107,7 +116,8 @@ class _Block(nn.Module):
 
 @final
 class SASRec(SequentialRecommender):
-    """Self-attentive sequential recommendation (Kang & McAuley, 2018), pre-norm, GELU, learned positions."""
+    """Self-attentive sequential recommendation (Kang & McAuley, 2018), pre-norm, GELU, learned positions and
+    recency."""
 
     def __init__(self, text_width: int, config: RecommenderConfig) -> None:
         super().__init__(text_width, config)
@@ -127,7 +137,8 @@ class SASRec(SequentialRecommender):
 
     @torch.no_grad()
     def start_from_text(self) -> None:
-        """Attention starts as HISTORY times the mean of what was read, the feed-forward branch as nothing.
+        """Attention starts as HISTORY times the mean of what was read, recent events more, the feed-forward branch as
+        nothing.
 
         So a fresh model ranks by text similarity to the history, nearly as `zero_shot_scorer` does, and learns from
         there. With random branches it ranks by little else than its last item, and few sequences do not mend that.
@@ -137,6 +148,7 @@ class SASRec(SequentialRecommender):
             width = self.config.width
             nn.init.eye_(block.query_key_value.weight[2 * width :])
             nn.init.eye_(block.out.weight).mul_(HISTORY)
+            nn.init.constant_(block.slopes, RECENCY)
             nn.init.zeros_(block.feed_out.weight)
 
 

@@ -105,7 +105,7 @@ def test_dropout_follows_its_generator_and_none_means_off() -> None:
         other, off = model(x, Generator().manual_seed(4)), model(x)
     assert torch.equal(once, again)
     assert not torch.equal(once, other)
-    assert torch.equal(off, model(x))
+    torch.testing.assert_close(off, model(x))  # with and without a graph attention has kernels of its own
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.15, 0.5, 0.9, 0.999])

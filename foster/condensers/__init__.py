@@ -5,6 +5,7 @@ from foster.condensers.teacher_labels import (
     label_projection,
     teacher_continuations,
     teacher_log_labels,
+    teacher_walk,
     with_teacher_labels,
 )
 
@@ -13,6 +14,7 @@ __all__ = [
     "random_real",
     "teacher_continuations",
     "teacher_log_labels",
+    "teacher_walk",
     "uniform_items",
     "with_teacher_labels",
 ]

@@ -59,6 +59,21 @@ def teacher_continuations(
 
 
 @torch.no_grad()
+def teacher_walk(teacher: SequentialRecommender, features: Tensor, first: Tensor, length: int) -> Tensor:
+    """Sequences [M, L] that open with `first` [M] and go on with what the teacher finds likeliest after each prefix, no
+    item twice in one (unless L > V): plain sequences of its firmest beliefs."""
+    table = teacher.item_table(features)
+    sequences = first.unsqueeze(1)
+    for _ in range(length - 1):
+        weights = torch.ones(*sequences.shape, 1, device=features.device)
+        scores = teacher.logits(teacher(mix(table, sequences.unsqueeze(-1), weights))[:, -1], table)
+        if sequences.shape[1] < len(features):
+            scores = scores.scatter(1, sequences, -torch.inf)
+        sequences = torch.cat([sequences, scores.argmax(1, keepdim=True)], 1)
+    return sequences
+
+
+@torch.no_grad()
 def label_projection(teacher: SequentialRecommender, features: Tensor, rank: int) -> Tensor:
     """P [r, D_text], the r directions of the text features in which the teacher tells items apart most.
 
