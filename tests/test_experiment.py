@@ -79,6 +79,25 @@ def test_report_is_complete_and_everything_a_page_reads_is_there(world: RunSpec,
     assert set(run.neighbours().columns) >= {"nearest_user", "overlap", "repetition", "diversity"}
 
 
+@pytest.mark.parametrize("better", ["labels", "walk"])
+def test_the_hard_form_is_the_reading_from_which_students_learn_more(
+    world: RunSpec, tmp_path: Path, better: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    round_the_cycle, nothing_to_learn = torch.arange(20).view(4, 5), torch.full((4, 5), 7)
+    sources = {"labels": "foster.pipeline.harden", "walk": "foster.pipeline.teacher_walk"}
+    for name, source in sources.items():
+        made = round_the_cycle if name == better else nothing_to_learn
+        monkeypatch.setattr(source, lambda *_, made=made: made)
+    store = RunStore(tmp_path / "runs")
+    run = store.create(dataclasses.replace(world, steps=2, students=1))
+    finish(store, run.path)
+    events = [json.loads(line) for line in (run.path / "events.jsonl").read_text().splitlines()]
+    scores = {each["candidate"]: each["ndcg"] for each in events if each["kind"] == "hard"}
+    assert max(scores, key=lambda name: scores[name]) == better
+    kept = json.loads((run.path / "hard.json").read_text())["sequences"]
+    assert kept == [[f"i{item}" for item in row] for row in round_the_cycle.tolist()]
+
+
 @pytest.mark.parametrize(
     ("kind", "at"), [("stage", 2), ("expert", 2), ("distil", 3), ("distil", 18), ("student", 3), ("stage", 6)]
 )

@@ -14,7 +14,7 @@ import torch
 from cycle_world import N_ITEMS, cycle_log, random_features
 from torch import Generator, Tensor
 
-from foster.condensers import teacher_continuations, teacher_log_labels, with_teacher_labels
+from foster.condensers import teacher_continuations, teacher_log_labels, teacher_walk, with_teacher_labels
 from foster.decode import harden, neighbour_table
 from foster.distiller import DistillConfig, Distiller, divergence, duplicate
 from foster.errors import UserError
@@ -361,6 +361,20 @@ def test_continuations_hold_no_item_twice_while_others_are_left(expert: ExpertTr
 def test_a_continuation_longer_than_the_catalogue_starts_over(expert: ExpertTrajectory) -> None:
     one, single = expert.load(expert.best, CPU), FEATURES[:1]
     assert teacher_continuations([one], single, torch.tensor([0]), 4, Generator()).tolist() == [[0, 0, 0, 0]]
+
+
+def test_a_walk_goes_where_its_teacher_finds_likeliest(expert: ExpertTrajectory) -> None:
+    teacher = expert.load(expert.best, CPU)
+    walked = teacher_walk(teacher, FEATURES, torch.tensor([3, 20]), 7)
+    assert walked.tolist() == [[3, 4, 5, 6, 7, 8, 9], [20, 21, 22, 23, 0, 1, 2]]  # round the cycle
+
+
+def test_a_walk_holds_no_item_twice_until_it_has_them_all(expert: ExpertTrajectory) -> None:
+    teacher = expert.load(expert.best, CPU)
+    (walked,) = teacher_walk(teacher, FEATURES[:5], torch.tensor([2]), 7).tolist()
+    assert sorted(walked[:5]) == [0, 1, 2, 3, 4]
+    assert len(walked) == 7
+    assert teacher_walk(teacher, FEATURES, torch.tensor([4]), 1).tolist() == [[4]]
 
 
 def test_teacher_labels_of_a_reading_are_those_of_its_order(expert: ExpertTrajectory) -> None:

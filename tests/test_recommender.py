@@ -79,3 +79,26 @@ def test_impossible_shapes_are_refused_in_one_line(field: str, value: float) -> 
     with pytest.raises(UserError) as refused:
         replace(SHAPE, **{field: value})  # type: ignore[arg-type]
     assert "\n" not in str(refused.value)
+
+
+def test_a_fresh_sasrec_ranks_by_likeness_to_its_history_the_recent_part_most() -> None:
+    shape = RecommenderConfig(width=64, layers=1, max_length=8)
+    model = build_recommender(64, shape, Generator().manual_seed(0))
+    features = torch.eye(64)  # so that likeness is having been read
+    table = model.item_table(features)
+    with torch.no_grad():
+        scores = model.logits(model(table[torch.tensor([[1, 2, 3, 4, 5]])])[0, -1], table)
+    assert scores.topk(5).indices.tolist() == [5, 4, 3, 2, 1]
+
+
+def test_a_slope_of_nothing_reads_all_ages_alike_and_a_steep_one_the_last_event_alone() -> None:
+    model = build_recommender(64, RecommenderConfig(width=64, layers=1, max_length=8), Generator().manual_seed(0))
+    (block,) = (part for part in model.modules() if hasattr(part, "slopes"))
+    block.query_key_value.weight.data[:128] = 0  # type: ignore[union-attr, operator]  # no content, only age
+    x = torch.randn(1, 5, 64, generator=Generator().manual_seed(1))
+    values = torch.nn.functional.layer_norm(x[0], (64,))
+    with torch.no_grad():
+        block.slopes.data[:] = torch.tensor([0.0, 100.0])  # type: ignore[index]
+        heard = block.attend(x)[0, -1] / 3  # type: ignore[operator]
+    torch.testing.assert_close(heard[:32], values[:, :32].mean(0))
+    torch.testing.assert_close(heard[32:], values[-1, 32:])
