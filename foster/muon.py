@@ -1,4 +1,4 @@
-"""Muon (Jordan et al., 2024) for small weight matrices: steps whose singular values are all about one.
+"""Muon (Jordan et al., 2024) for small weight matrices: steps whose singular values are brought near one.
 
 The rule is `torch.optim.Muon`'s, in single precision. torch's own rounds to bfloat16, which a processor without
 instructions for it emulates: there its step takes ten times as long, more than the rest of a student's step together.
@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
-# The quintic iteration's coefficients, steepest at zero: singular values end between about 0.7 and 1.2.
+# The quintic iteration's coefficients, steepest at zero: with enough iterations singular values end between about 0.7
+# and 1.2.
 A, B, C = 3.4445, -4.7750, 2.0315
 # Three iterations are enough for these small matrices.
 ITERATIONS = 3

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import resource
+from contextlib import closing
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -274,37 +275,50 @@ def _distil(
     learned = distiller.synthetic.detach()
     run.write_file(SOFT_FILE, lambda path: learned.save(path, SOFT_RECIPE, world.n_items))
     final = SyntheticSequences.load(run.path(SOFT_FILE))[0].to(world.device)
-    catalog = world.dataset.catalog
-    chosen = _hard(spec, run, world, teacher, final)
-    for name, sequences in (("hard.json", chosen), ("checkpoints/start_hard.json", harden(start, basis))):
-        ids = [[catalog.ids[item] for item in row] for row in sequences.tolist()]
-        run.write_json(name, {"schema": 1, "recipe": asdict(HARD_RECIPE), "sequences": ids})
+    if not run.path("hard.json").is_file():  # chosen once: rows that are done are of what was chosen then
+        _write_hard(spec, run, world, teacher, {"checkpoints/start_hard.json": start, "hard.json": final}, clock)
     hard = read_hard(run, "hard.json", world)
-    run.write_table("sequences.parquet", sequence_table(final, hard, basis, catalog))
+    run.write_table("sequences.parquet", sequence_table(final, hard, basis, world.dataset.catalog))
     run.write_table("neighbours.parquet", neighbour_table(hard, world.split.train, world.features))
     return final, steps
 
 
-def _hard(
-    spec: RunSpec, run: RunWriter, world: World, teacher: SequentialRecommender, final: SyntheticSequences
-) -> Tensor:
-    """The plain sequences [M, L] of the result: of two ways to read them off, the one from which JUDGES fresh students
-    learn more, on validation: what the labels say comes next, and how the teacher would go on."""
-    read = harden(final, final.basis(world.features)).to(world.device)
-    candidates = {"labels": read, "walk": teacher_walk(teacher, world.features, read[:, 0], read.shape[1])}
+def _write_hard(
+    spec: RunSpec,
+    run: RunWriter,
+    world: World,
+    teacher: SequentialRecommender,
+    sets: dict[str, SyntheticSequences],
+    clock: Clock,
+) -> None:
+    """Plain sequences of each set, by file: of two readings the one from which JUDGES fresh students learn more, on
+    validation: what its labels say comes next, and how the teacher would go on from its first items."""
+    readings = {name: harden(made, made.basis(world.features)).to(world.device) for name, made in sets.items()}
+    first = next(iter(readings.values()))  # every set has the same first items
+    readings["walk"] = teacher_walk(teacher, world.features, first[:, 0], first.shape[1])
     shape = replace(student_shape(spec), dropout=HARD_RECIPE.dropout)
 
     def judged(sequences: Tensor, k: int) -> float:
-        seed = derived_seed(spec.seed, "hard", k)  # the same for every candidate
+        seed = derived_seed(spec.seed, "hard", k)  # the same for every reading
         draw = every_step(hard_batch(sequences))
         student = train_student(draw, world.features, shape, HARD_RECIPE, seed, run.heed_stop)
         return ndcg_at(world.protocol.ranks(model_scorer(student, world.features), "valid"), 10)
 
-    jobs = [partial(judged, sequences, k) for sequences in candidates.values() for k in range(JUDGES)]
-    scores = np.array(list(side_by_side(jobs, world.device))).reshape(len(candidates), JUDGES).mean(1)
-    for name, score in zip(candidates, scores.tolist(), strict=True):
-        run.event("hard", candidate=name, ndcg=score)
-    return list(candidates.values())[int(scores.argmax())]
+    jobs = [partial(judged, sequences, k) for sequences in readings.values() for k in range(JUDGES)]
+    scores: list[float] = []
+    with closing(side_by_side(jobs, world.device)) as found:
+        for score in found:
+            scores.append(score)
+            clock.tell(1.0, f"plain sequences: student {len(scores)} of {len(jobs)}")
+            run.checkpoint()
+    means = dict(zip(readings, np.array(scores).reshape(len(readings), JUDGES).mean(1).tolist(), strict=True))
+    catalog = world.dataset.catalog
+    for name in sets:
+        walks = means["walk"] > means[name]
+        run.event("hard", name=name, labels=means[name], walk=means["walk"])
+        ids = [[catalog.ids[item] for item in row] for row in readings["walk" if walks else name].tolist()]
+        reading = "walk" if walks else "labels"
+        run.write_json(name, {"schema": 1, "reading": reading, "recipe": asdict(HARD_RECIPE), "sequences": ids})
 
 
 def starting_set(spec: RunSpec, run: RunWriter, world: World, teacher: SequentialRecommender) -> SyntheticSequences:

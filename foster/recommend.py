@@ -24,7 +24,7 @@ from foster.evaluate import Scorer
 from foster.formats import Dataset
 from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender
 
-SCHEMA = 3
+SCHEMA = 4
 
 
 def model_file(run: Path, name: str) -> Path:

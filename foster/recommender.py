@@ -98,7 +98,7 @@ class _Block(nn.Module):
         self.heads = config.heads
         self.norm_attention, self.norm_feed = nn.LayerNorm(d), nn.LayerNorm(d)
         self.query_key_value, self.out = nn.Linear(d, 3 * d), nn.Linear(d, d)
-        self.slopes = nn.Parameter(torch.empty(config.heads))
+        self.slopes = nn.Parameter(torch.full((config.heads,), RECENCY))
         self.feed_in, self.feed_out = nn.Linear(d, d), nn.Linear(d, d)  # as wide as the model, as in SASRec's paper
 
     def attend(self, x: Tensor) -> Tensor:
@@ -137,18 +137,17 @@ class SASRec(SequentialRecommender):
 
     @torch.no_grad()
     def start_from_text(self) -> None:
-        """Attention starts as HISTORY times the mean of what was read, recent events more, the feed-forward branch as
-        nothing.
+        """Attention starts as about HISTORY times the mean of what was read, recent events more (its queries and keys
+        stay random), the feed-forward branch as nothing.
 
-        So a fresh model ranks by text similarity to the history, nearly as `zero_shot_scorer` does, and learns from
-        there. With random branches it ranks by little else than its last item, and few sequences do not mend that.
+        So a fresh model ranks by text similarity to the history, as far as its random projection keeps it, and learns
+        from there. With random branches it ranks by little else than its last item, and few sequences do not mend that.
         """
         for block in self.blocks:
             assert isinstance(block, _Block)
             width = self.config.width
             nn.init.eye_(block.query_key_value.weight[2 * width :])
             nn.init.eye_(block.out.weight).mul_(HISTORY)
-            nn.init.constant_(block.slopes, RECENCY)
             nn.init.zeros_(block.feed_out.weight)
 
 
@@ -178,7 +177,7 @@ def build_recommender(text_width: int, config: RecommenderConfig, generator: Gen
             nn.init.normal_(parameter, std=0.02, generator=generator)
         else:
             nn.init.xavier_uniform_(parameter, generator=generator)
-    # rows at right angles keep the angles between texts better than independent ones
+    # rows (of a wide model: columns) at right angles keep the angles between texts better than independent ones
     nn.init.orthogonal_(model.projection.weight, generator=generator)
     model.start_from_text()
     return model

@@ -91,15 +91,15 @@ def test_the_hard_form_is_the_reading_from_which_students_learn_more(
     store = RunStore(tmp_path / "runs")
     run = store.create(dataclasses.replace(world, steps=2, students=1))
     finish(store, run.path)
-    events = [json.loads(line) for line in (run.path / "events.jsonl").read_text().splitlines()]
-    scores = {each["candidate"]: each["ndcg"] for each in events if each["kind"] == "hard"}
-    assert max(scores, key=lambda name: scores[name]) == better
+    (found,) = (each for each in run.events("hard") if each["name"] == "hard.json")
+    assert (found["walk"] > found["labels"]) == (better == "walk")
     kept = json.loads((run.path / "hard.json").read_text())["sequences"]
     assert kept == [[f"i{item}" for item in row] for row in round_the_cycle.tolist()]
 
 
 @pytest.mark.parametrize(
-    ("kind", "at"), [("stage", 2), ("expert", 2), ("distil", 3), ("distil", 18), ("student", 3), ("stage", 6)]
+    ("kind", "at"),
+    [("stage", 2), ("expert", 2), ("distil", 3), ("distil", 18), ("hard", 1), ("student", 3), ("stage", 6)],
 )
 def test_a_run_cut_off_anywhere_ends_with_the_same_result(
     world: RunSpec, tmp_path: Path, kind: str, at: int, uncut: dict[str, Any]
@@ -109,12 +109,14 @@ def test_a_run_cut_off_anywhere_ends_with_the_same_result(
         run = whole.create(world)
         uncut["report"] = comparable(finish(whole, run.path))
         uncut["artefact"] = (run.path / "synthetic.safetensors").read_bytes()
+        uncut["hard"] = (run.path / "hard.json").read_bytes()
     store = RunStore(tmp_path / "cut")
     run = store.create(world)
     with pytest.raises(Cut), CuttingWriter(run.path, kind, at) as writer:
         execute(world, writer, store.cache)
     report = comparable(finish(store, run.path))
     assert (run.path / "synthetic.safetensors").read_bytes() == uncut["artefact"]
+    assert (run.path / "hard.json").read_bytes() == uncut["hard"]
     assert {**report, "spec_hash": ""} == {**uncut["report"], "spec_hash": ""}  # the data folder's path differs
 
 

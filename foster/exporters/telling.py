@@ -20,6 +20,8 @@ _FOSTER = (
     "the sequences alone and another the real log as well, over a random part of the catalogue where it is large, and "
     "the distributions were moved by the difference of what the two predict.",
     "One more term, weighed by γ, asks items of similar meaning to appear together.",
+    "The plain lists are the better, for fresh students on validation items, of two readings: what the distributions "
+    "say comes next, and how the teacher would go on from each sequence's first item.",
 )
 _JUDGED = (
     "What is stored was judged by fresh students that saw nothing of the log: trained on the stored sequences and the "

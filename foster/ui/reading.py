@@ -132,7 +132,7 @@ def _form(now: str) -> Form:
     """Soft or hard; only the result has a hard form, so before it the choice stands there and cannot be made."""
     looks: dict[str, Any] = {"format_func": lambda form: form.value.capitalize()}
     if now != RESULT:
-        why = "The hard form is made from the result: slide to the end to read it."
+        why = "The hard form comes with the result: slide to the end to read it."
         st.segmented_control(
             "Form", list(Form), default=Form.SOFT, key=f"early-form-{now}", disabled=True, help=why, **looks
         )

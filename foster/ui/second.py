@@ -41,7 +41,7 @@ def menu(selection: Selection, run: Run) -> tuple[Run, str] | None:
 
 def at(chosen: tuple[Run, str], now: str, *, hard: bool) -> Second | None:
     """The chosen run at the moment shown, or at the last one before it; None, said in a note, if it has none at all, or
-    none of the hard form, which is made from a result."""
+    none of the hard form, which comes with a result."""
     run, name = chosen
     moments = moment.moments(run)
     if not moments:
