@@ -26,7 +26,7 @@ from foster.training import Recipe
 
 RUN = "20260921-1100-foster-cycle-0001"
 SHAPE = RecommenderConfig(width=16, layers=1, heads=1, max_length=8, dropout=0.0)
-RECIPE = Recipe(steps=150, learning_rate=1e-2, dropout=0.0)
+RECIPE = Recipe(steps=400, learning_rate=1e-2, dropout=0.0)
 
 
 @cache
