@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import resource
-from contextlib import closing
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -18,36 +17,35 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Generator, Tensor
+from torch import Generator
 
 from foster import __version__
 from foster.clock import STAGES, Clock
 from foster.condensers import (
     teacher_continuations,
-    teacher_walk,
     uniform_items,
     with_teacher_labels,
 )
-from foster.decode import harden, neighbour_table, sequence_table, snapshot_table
+from foster.decode import neighbour_table, sequence_table, snapshot_table
 from foster.distiller import DistillConfig, Distiller, default_steps
 from foster.encoder import TextEncoder, embeddings_file, item_embeddings, load_embeddings, public_features
 from foster.errors import UserError
 from foster.evaluate import Protocol, model_scorer
 from foster.formats import Dataset, load_dataset
+from foster.hard_form import HARD, START_HARD, read_hard, write_hard
 from foster.interactions import Split
 from foster.item_map import item_map, kept_layouts
 from foster.metrics import ndcg_at, summary
-from foster.parallel import all_cores, computed_on, side_by_side, use_one_thread
+from foster.parallel import all_cores, computed_on, use_one_thread
 from foster.recommender import RecommenderConfig, SequentialRecommender
-from foster.rows import Rows, read_hard
+from foster.rows import Rows
 from foster.runs import RunWriter
 from foster.spec import RunSpec
-from foster.students import derived_seed, every_step, train_student
+from foster.students import derived_seed, train_student
 from foster.synthetic import (
     SyntheticSequences,
     affordable_form,
     drawn_rows,
-    hard_batch,
     log_bytes,
     reading_orders,
 )
@@ -62,7 +60,6 @@ SOFT_RECIPE = Recipe(
 )
 STUDENT = replace(FULL, dropout=SOFT_RECIPE.dropout)
 HARD_RECIPE = Recipe(steps=120, learning_rate=5e-3, matrix_rate=0.01, dropout=0.5, subset=2048)
-JUDGES = 3  # students that choose between two hard readings: one alone would choose by its luck
 SNAPSHOTS = 30
 START_FILE, SOFT_FILE = "checkpoints/start.safetensors", "synthetic.safetensors"
 # Raise it when equal settings learn something else: experts and checkpoints of another engine are not gone on from.
@@ -100,7 +97,7 @@ def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
         "budget": {"sequences": spec.sequences, "length": spec.length},
         "stored_bytes": {
             "soft": run.path(SOFT_FILE).stat().st_size,
-            "hard": int(np.prod(read_hard(run, "hard.json", world).shape)) * (2 if world.n_items <= 2**16 else 4),
+            "hard": int(np.prod(read_hard(run, HARD, world).shape)) * (2 if world.n_items <= 2**16 else 4),
             "log": log_bytes(split.train, world.n_items),
         },
         "valid": valid,
@@ -275,50 +272,13 @@ def _distil(
     learned = distiller.synthetic.detach()
     run.write_file(SOFT_FILE, lambda path: learned.save(path, SOFT_RECIPE, world.n_items))
     final = SyntheticSequences.load(run.path(SOFT_FILE))[0].to(world.device)
-    if not run.path("hard.json").is_file():  # chosen once: rows that are done are of what was chosen then
-        _write_hard(spec, run, world, teacher, {"checkpoints/start_hard.json": start, "hard.json": final}, clock)
-    hard = read_hard(run, "hard.json", world)
+    if not run.path(HARD).is_file():  # chosen once: rows that are done are of what was chosen then
+        shape = replace(student_shape(spec), dropout=HARD_RECIPE.dropout)
+        write_hard(run, world, teacher, {START_HARD: start, HARD: final}, shape, HARD_RECIPE, spec.seed, clock)
+    hard = read_hard(run, HARD, world)
     run.write_table("sequences.parquet", sequence_table(final, hard, basis, world.dataset.catalog))
     run.write_table("neighbours.parquet", neighbour_table(hard, world.split.train, world.features))
     return final, steps
-
-
-def _write_hard(
-    spec: RunSpec,
-    run: RunWriter,
-    world: World,
-    teacher: SequentialRecommender,
-    sets: dict[str, SyntheticSequences],
-    clock: Clock,
-) -> None:
-    """Plain sequences of each set, by file: of two readings the one from which JUDGES fresh students learn more, on
-    validation: what its labels say comes next, and how the teacher would go on from its first items."""
-    readings = {name: harden(made, made.basis(world.features)).to(world.device) for name, made in sets.items()}
-    first = next(iter(readings.values()))  # every set has the same first items
-    readings["walk"] = teacher_walk(teacher, world.features, first[:, 0], first.shape[1])
-    shape = replace(student_shape(spec), dropout=HARD_RECIPE.dropout)
-
-    def judged(sequences: Tensor, k: int) -> float:
-        seed = derived_seed(spec.seed, "hard", k)  # the same for every reading
-        draw = every_step(hard_batch(sequences))
-        student = train_student(draw, world.features, shape, HARD_RECIPE, seed, run.heed_stop)
-        return ndcg_at(world.protocol.ranks(model_scorer(student, world.features), "valid"), 10)
-
-    jobs = [partial(judged, sequences, k) for sequences in readings.values() for k in range(JUDGES)]
-    scores: list[float] = []
-    with closing(side_by_side(jobs, world.device)) as found:
-        for score in found:
-            scores.append(score)
-            clock.tell(1.0, f"plain sequences: student {len(scores)} of {len(jobs)}")
-            run.checkpoint()
-    means = dict(zip(readings, np.array(scores).reshape(len(readings), JUDGES).mean(1).tolist(), strict=True))
-    catalog = world.dataset.catalog
-    for name in sets:
-        walks = means["walk"] > means[name]
-        run.event("hard", name=name, labels=means[name], walk=means["walk"])
-        ids = [[catalog.ids[item] for item in row] for row in readings["walk" if walks else name].tolist()]
-        reading = "walk" if walks else "labels"
-        run.write_json(name, {"schema": 1, "reading": reading, "recipe": asdict(HARD_RECIPE), "sequences": ids})
 
 
 def starting_set(spec: RunSpec, run: RunWriter, world: World, teacher: SequentialRecommender) -> SyntheticSequences:

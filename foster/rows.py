@@ -5,19 +5,18 @@ Every trained row has fresh students of its own, all by the same rules; finished
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import torch
 from torch import Generator, Tensor
 
 from foster.clock import Clock
 from foster.condensers import random_real, uniform_items, with_teacher_labels
 from foster.evaluate import Scorer, bigram_scorer, model_scorer, popular_scorer, zero_shot_scorer
+from foster.hard_form import HARD, START_HARD, read_hard
 from foster.metrics import ndcg_at
 from foster.parallel import side_by_side
 from foster.recommend import model_file, save_model
@@ -123,9 +122,9 @@ class Rows:
             "teacher_random": (lambda: taught("teacher_random", real), soft_recipe),
             "teacher_uniform": (lambda: taught("teacher_uniform", uniform), soft_recipe),
             "start_soft": (lambda: self._soft(start, soft_recipe), soft_recipe),
-            "start_hard": (lambda: plain(read_hard(run, "checkpoints/start_hard.json", world)), hard_recipe),
+            "start_hard": (lambda: plain(read_hard(run, START_HARD, world)), hard_recipe),
             "soft": (lambda: self._soft(soft, soft_recipe), soft_recipe),
-            "hard": (lambda: plain(read_hard(run, "hard.json", world)), hard_recipe),
+            "hard": (lambda: plain(read_hard(run, HARD, world)), hard_recipe),
         }
 
     def _soft(self, synthetic: SyntheticSequences, recipe: Recipe) -> Draw:
@@ -149,13 +148,6 @@ class Rows:
         if k == 0 and name in STORED_STUDENTS:  # before its row: a row that is there has its model
             save_model(model_file(self.run.folder, name), model)
         return self.results.measure(model_scorer(model, self.world.features))
-
-
-def read_hard(run: RunWriter, name: str, world: World) -> Tensor:
-    """Plain sequences [M, L] of item indices, from a file of the run that holds them as ids."""
-    index = world.dataset.catalog.index()
-    rows = json.loads(run.path(name).read_text())["sequences"]
-    return torch.tensor([[index[item] for item in row] for row in rows])
 
 
 def _best_on_validation(world: World, scorers: list[Scorer]) -> Scorer:

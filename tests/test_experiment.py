@@ -84,7 +84,7 @@ def test_the_hard_form_is_the_reading_from_which_students_learn_more(
     world: RunSpec, tmp_path: Path, better: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     round_the_cycle, nothing_to_learn = torch.arange(20).view(4, 5), torch.full((4, 5), 7)
-    sources = {"labels": "foster.pipeline.harden", "walk": "foster.pipeline.teacher_walk"}
+    sources = {"labels": "foster.hard_form.harden", "walk": "foster.hard_form.teacher_walk"}
     for name, source in sources.items():
         made = round_the_cycle if name == better else nothing_to_learn
         monkeypatch.setattr(source, lambda *_, made=made: made)
