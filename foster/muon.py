@@ -1,7 +1,7 @@
 """Muon (Jordan et al., 2024) for small weight matrices: steps whose singular values are brought near one.
 
 The rule is `torch.optim.Muon`'s, in single precision. torch's own rounds to bfloat16, which a processor without
-instructions for it emulates: there its step takes ten times as long, more than the rest of a student's step together.
+instructions for it emulates: there the optimiser takes longer than the rest of a step.
 """
 
 from __future__ import annotations

@@ -70,9 +70,8 @@ class SequentialRecommender(nn.Module, ABC):
     def encode(self, inputs: Tensor, generator: Generator | None) -> Tensor:
         """Causal states [B, L, D] before normalisation."""
 
-    @torch.no_grad()
     def start_from_text(self) -> None:
-        """Set what a fresh model's random weights leave to be set; here nothing."""
+        """Sets, in a fresh model, the weights that are not left to chance; here none."""
 
     def _dropout(self, x: Tensor, generator: Generator | None) -> Tensor:
         # torch's own dropout draws from the global generator; ours is replayed exactly when a run resumes.
@@ -141,7 +140,7 @@ class SASRec(SequentialRecommender):
         stay random), the feed-forward branch as nothing.
 
         So a fresh model ranks by text similarity to the history, as far as its random projection keeps it, and learns
-        from there. With random branches it ranks by little else than its last item, and few sequences do not mend that.
+        from there, rather than from branches that say nothing yet.
         """
         for block in self.blocks:
             assert isinstance(block, _Block)
