@@ -370,7 +370,9 @@ def test_the_map_lists_what_a_search_finds(store: Path, visit: Open) -> None:
 def test_nonsense_in_the_address_is_ignored(query: dict[str, str], store: Path, visit: Open) -> None:
     lay_run(store)
     for page in PAGES:
-        visit(page, run=RUN, **query)
+        asked = shown(visit(page, run=RUN, **query)).splitlines()
+        plain = shown(visit(page, run=RUN)).splitlines()
+        assert [line for line in asked if "The address's step has no snapshot" not in line] == plain
 
 
 def test_pages_hold_no_paths_no_tensors_and_no_unsafe_html() -> None:
