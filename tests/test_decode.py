@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from cycle_world import N_ITEMS, cycle_log, random_features
+from torch import Generator, Tensor
 
 from foster.catalog import Catalog
 from foster.decode import harden, neighbour_table, sequence_table, snapshot_table, top_rows
@@ -104,3 +105,21 @@ def test_neighbours_equal_the_naive_jaccard_index_even_with_repeats() -> None:
     assert table.nearest_user.tolist() == ["x", "z", "y"]
     assert table.repetition.tolist() == pytest.approx([0, 1 / 3, 1 / 3])
     assert table.diversity.tolist() == pytest.approx([1, 1 - 2 / 6, 1 - 2 / 6])  # two of six ordered pairs are equal
+
+
+def test_a_copied_reader_is_nearest_to_himself() -> None:
+    log = cycle_log()
+    copied = torch.from_numpy(log.sequence(2).astype("int64")).unsqueeze(0)
+    table = neighbour_table(copied, log, random_features())
+    assert table.overlap[0] == 1
+    assert table.repetition[0] == 0
+
+
+def test_hard_sequences_of_drawn_labels_hold_no_item_twice() -> None:
+    draw = Generator().manual_seed(2)
+    items = torch.stack([torch.randperm(N_ITEMS, generator=draw)[:5] for _ in range(3)]).unsqueeze(-1)
+    queries, projection = 0.5 * torch.randn(3, 5, 6, generator=draw), torch.randn(6, 16, generator=draw)
+    drawn = SyntheticSequences(items, torch.zeros(items.shape), queries, torch.arange(5)[None], projection)
+    hard = harden(drawn, drawn.basis(random_features()))
+    assert hard.shape == (3, 5)
+    assert all(len(set(row)) == 5 for row in hard.tolist())

@@ -1,4 +1,4 @@
-"""The loop against its equations in double precision, a stopped loop against one that ran through, and experts."""
+"""The loop against its equations in double precision, and a stopped loop against one that ran through."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import copy
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,19 +13,14 @@ import torch
 from cycle_world import N_ITEMS, cycle_log, random_features
 from torch import Generator, Tensor
 
-from foster.condensers import teacher_continuations, teacher_log_labels, teacher_walk, with_teacher_labels
-from foster.decode import harden, neighbour_table
 from foster.distiller import DistillConfig, Distiller, divergence, duplicate
 from foster.errors import UserError
 from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender
 from foster.synthetic import SyntheticSequences, reading_orders
-from foster.training import RealWindows, Recipe, next_item_loss
-from foster.trajectory import ExpertConfig, ExpertTrajectory, train_expert
+from foster.training import RealWindows, Recipe
 
 CPU = torch.device("cpu")
-SHAPE = RecommenderConfig(width=16, max_length=8, dropout=0.1)
 STUDENT = RecommenderConfig(width=8, layers=1, max_length=6, dropout=0.0)
-TRAINING = ExpertConfig(learning_rate=1e-2, batch_size=20, patience=2, check_every=60)
 RECIPE = Recipe(steps=16, learning_rate=1e-2, dropout=0.0, batch_size=4, warmup=2)
 SMALL = DistillConfig(steps=8, save_every=2, paths=2, student_steps=3, real_batch=6)
 FEATURES = random_features()
@@ -311,94 +305,3 @@ def test_divergence_is_zero_only_for_equal_distributions() -> None:
         other.flatten(0, 1), log_p.flatten(0, 1), reduction="batchmean", log_target=True
     )
     assert float(divergence(log_p, other)) == pytest.approx(float(expected))
-
-
-def negative_loss(model: SequentialRecommender) -> float:
-    with torch.no_grad():
-        return 10 - float(next_item_loss(model, FEATURES, windows().batch(torch.arange(20), Generator())))
-
-
-@pytest.fixture(scope="module")
-def expert(tmp_path_factory: pytest.TempPathFactory) -> ExpertTrajectory:
-    folder = tmp_path_factory.mktemp("expert")
-    short = ExpertConfig(learning_rate=1e-2, batch_size=20, patience=1, check_every=100)
-    scores = iter([0.1, 0.2, 0.3, 0.0])
-    list(train_expert(folder, SHAPE, short, FEATURES, windows(), lambda _: next(scores), seed=0))
-    found = ExpertTrajectory.open(folder, SHAPE, FEATURES.shape[1])
-    assert found is not None
-    return found
-
-
-def test_an_expert_killed_after_a_check_ends_bit_equal(tmp_path: Path) -> None:
-    def run(folder: Path) -> list[float]:
-        checks = train_expert(folder, SHAPE, TRAINING, FEATURES, windows(), negative_loss, seed=3)
-        return [check.score for check in checks]
-
-    whole = run(tmp_path / "whole")
-    partial = train_expert(tmp_path / "cut", SHAPE, TRAINING, FEATURES, windows(), negative_loss, seed=3)
-    head = [next(partial).score for _ in range(2)]
-    partial.close()
-    assert head + run(tmp_path / "cut") == whole
-    one, two = (ExpertTrajectory.open(tmp_path / name, SHAPE, 16) for name in ("whole", "cut"))
-    assert one is not None
-    assert two is not None
-    assert (one.steps, one.best) == (two.steps, two.best)
-    for a, b in zip(one.load(one.best, CPU).parameters(), two.load(two.best, CPU).parameters(), strict=True):
-        assert torch.equal(a, b)
-
-
-def test_continuations_hold_no_item_twice_while_others_are_left(expert: ExpertTrajectory) -> None:
-    teacher = [expert.load(expert.best, CPU)]
-    made = teacher_continuations(teacher, FEATURES, torch.tensor([3, 9]), 8, Generator().manual_seed(0))
-    assert made[:, 0].tolist() == [3, 9]
-    assert len(made.unique()) == 16
-    many = teacher_continuations(teacher, FEATURES, torch.arange(6), 8, Generator().manual_seed(0))
-    assert len(many.unique()) == N_ITEMS  # 48 places, 24 items: every one is used
-    assert all(len(set(row)) == 8 for row in many.tolist())
-    assert torch.allclose(teacher_log_labels(teacher, FEATURES, made).exp().sum(-1), torch.ones(2, 8), atol=1e-4)
-
-
-def test_a_continuation_longer_than_the_catalogue_starts_over(expert: ExpertTrajectory) -> None:
-    one, single = expert.load(expert.best, CPU), FEATURES[:1]
-    assert teacher_continuations([one], single, torch.tensor([0]), 4, Generator()).tolist() == [[0, 0, 0, 0]]
-
-
-def test_a_walk_goes_where_its_teacher_finds_likeliest(expert: ExpertTrajectory) -> None:
-    teacher = expert.load(expert.best, CPU)
-    walked = teacher_walk(teacher, FEATURES, torch.tensor([3, 20]), 7)
-    assert walked.tolist() == [[3, 4, 5, 6, 7, 8, 9], [20, 21, 22, 23, 0, 1, 2]]  # round the cycle
-
-
-def test_a_walk_holds_no_item_twice_until_it_has_them_all(expert: ExpertTrajectory) -> None:
-    teacher = expert.load(expert.best, CPU)
-    (walked,) = teacher_walk(teacher, FEATURES[:5], torch.tensor([2]), 7).tolist()
-    assert sorted(walked[:5]) == [0, 1, 2, 3, 4]
-    assert len(walked) == 7
-    assert teacher_walk(teacher, FEATURES, torch.tensor([4]), 1).tolist() == [[4]]
-
-
-def test_teacher_labels_of_a_reading_are_those_of_its_order(expert: ExpertTrajectory) -> None:
-    teacher = expert.load(expert.best, CPU)
-    items, orders = torch.tensor([[3, 4, 5, 9], [8, 2, -1, -1]]), torch.tensor([[0, 1, 2, 3], [2, 0, 3, 1]])
-    made = with_teacher_labels(items, orders, [teacher], FEATURES, 16, Generator())
-    basis = made.basis(FEATURES)
-    batch = made.batch(basis)
-    assert batch.items[2, :, 0].tolist() == [5, 3, 9, 4]
-    assert batch.items[3, :2, 0].tolist() == [8, 2]  # the holes of a short sequence stay at its end
-    assert batch.targets[3, 2:].sum() == 0
-    asked = teacher_log_labels([teacher], FEATURES, torch.tensor([[5, 3, 9, 4]]))[0]
-    apart = (asked.exp() * (asked - batch.targets[2].log())).sum(-1)
-    assert float(apart.max()) < 0.6
-    assert torch.equal(batch.targets[2].argmax(-1), asked.argmax(-1))
-
-
-def test_hard_sequences_hold_no_item_twice_and_know_their_nearest_user() -> None:
-    synthetic = start()
-    hard = harden(synthetic, synthetic.basis(FEATURES))
-    assert hard.shape == (3, 5)
-    assert all(len(set(row)) == 5 for row in hard.tolist())
-    log = cycle_log()
-    copied = torch.from_numpy(log.sequence(2).astype("int64")).unsqueeze(0)
-    table = neighbour_table(copied, log, FEATURES)
-    assert table.overlap[0] == 1
-    assert table.repetition[0] == 0
