@@ -8,14 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from read_folders import refusal, sequences
 
 import foster.bundle
 from foster.errors import UserError
-from foster.formats import Dataset, bundled, load_dataset
+from foster.formats import bundled, load_dataset
 
 ITEMS = "item_id,title,author,year\n007,Emma,Jane Austen,1815\nb,Dune,,1965\nc,Ulysses,James Joyce,\n"
 EVENTS = "user_id,item_id,timestamp\nu,007,3\nv,b,1\nu,b,1\nu,c,2\nv,c,2\nv,007,3\n"
@@ -41,21 +41,6 @@ def write(tmp_path: Path) -> Write:
         return folder
 
     return write
-
-
-def sequences(dataset: Dataset) -> dict[str, list[str]]:
-    """user id → item ids, the form in which answers are planted."""
-    log = dataset.interactions
-    return {user: [dataset.catalog.ids[item] for item in log.sequence(u)] for u, user in enumerate(log.user_ids)}
-
-
-def refusal(folder: Path | str) -> str:
-    with pytest.raises(UserError) as caught:
-        load_dataset(str(folder))
-    message = str(caught.value)
-    assert "\n" not in message
-    assert len(message) < 400
-    return message
 
 
 # --- what is read
@@ -359,60 +344,6 @@ def test_both_parquet_and_csv_is_refused(write: Write) -> None:
     assert "both items.parquet and items.csv; keep one" in message
 
 
-# --- MovieLens-100K
-
-FLAGS = {"": "0" * 19, "Comedy": "0000010000000000000", "unknown|Western": "1000000000000000001"}
-MOVIES = [
-    ("1", "Amélie (2001)", "Comedy"),
-    ("2", 'The "M" Word', "unknown|Western"),
-    ("3", "unknown", ""),
-]
-U_ITEM = "".join(f"{id}|{title}|01-Jan-1995||http://x/|{'|'.join(FLAGS[genres])}\n" for id, title, genres in MOVIES)
-U_DATA = "9\t3\t5\t300\n9\t1\t1\t100\n9\t2\t3\t200\n"
-
-
-@pytest.fixture
-def movielens(tmp_path: Path) -> Path:
-    (tmp_path / "u.data").write_text(U_DATA)
-    (tmp_path / "u.item").write_bytes(U_ITEM.encode("latin-1"))
-    return tmp_path
-
-
-def test_movielens_is_read_as_planted(movielens: Path) -> None:
-    dataset = load_dataset(str(movielens))
-    assert dataset.catalog.titles == ("Amélie (2001)", 'The "M" Word', "unknown")
-    assert dataset.catalog.fields == {"genres": ("Comedy", "unknown|Western", "")}
-    assert sequences(dataset) == {"9": ["1", "2", "3"]}
-    assert dataset.dropped == {}
-
-
-def test_movielens_genres_are_named_after_its_genre_file(movielens: Path) -> None:
-    (movielens / "u.genre").write_text("".join(f"G{number}|{number}\n" for number in range(19)) + "\n")
-    assert load_dataset(str(movielens)).catalog.fields == {"genres": ("G5", "G0|G18", "")}
-
-
-@pytest.mark.parametrize(
-    ("file", "content", "expected"),
-    [
-        ("u.data", None, "has u.item but no u.data"),
-        ("u.item", None, "has u.data but no u.item"),
-        ("u.data", "", "u.data is empty"),
-        ("u.data", "9\t1\t5\n", "u.data is not a readable table"),
-        ("u.data", "9\t1\t5\tmonday\n", "u.data: column 'timestamp', row 1: 'monday'"),
-        ("u.item", "1|Title|only\n", "u.item is not a readable table"),
-        ("u.item", U_ITEM.replace("|1", "|x", 3), "genre flag"),
-        ("u.item", U_ITEM + U_ITEM, "3 item_id occur more than once"),
-        ("u.genre", "Drama|0\n", "u.genre names 1 genres"),
-    ],
-)
-def test_a_broken_movielens_folder_is_refused(movielens: Path, file: str, content: str | None, expected: str) -> None:
-    if content is None:
-        (movielens / file).unlink()
-    else:
-        (movielens / file).write_text(content, encoding="latin-1")
-    assert expected in refusal(movielens)
-
-
 # --- the sample and where it lies
 
 
@@ -440,67 +371,3 @@ def test_shipped_embeddings_belong_to_the_sample_only(write: Write) -> None:
     folder = write()
     (folder / "embeddings.safetensors").touch()
     assert load_dataset(str(folder)).embeddings is None
-
-
-# --- real data
-
-SIZES = {  # users, items, events and duplicates as published; some sets have users with fewer than 3 events
-    "amazon_beauty": (22_363, 12_101, 198_502, 0),
-    "amazon_food_bundle": (879, 3_767, 6_395, 1_776),
-    "amazon_games": (50_546, 16_859, 452_989, 0),
-    "amazon_games_dealrec": (49_156, 17_332, 342_329, 0),
-    "amazon_phones": (27_879, 10_429, 194_439, 0),
-    "amazon_scientific": (2_928, 1_585, 19_712, 0),
-    "lastfm_artists": (976, 4_606, 50_800, 0),
-    "ml-100k": (943, 1_682, 100_000, 0),
-    "ml-latest-small": (610, 9_742, 100_836, 0),
-    "online_retail": (4_339, 3_665, 397_924, 10_127),
-    "yelp": (30_431, 20_033, 316_354, 0),
-}
-
-
-@pytest.mark.parametrize("name", SIZES)
-def test_real_data_has_its_published_size(shared_data: Path, name: str) -> None:
-    users, items, events, duplicates = SIZES[name]
-    dataset = load_dataset(str(shared_data / name))
-    short = dataset.dropped.get("users with fewer than 3 events", 0)
-    assert dataset.interactions.n_users + short == users
-    assert len(dataset.catalog) == items
-    assert dataset.dropped.get("exact duplicate rows", 0) == duplicates
-    missing = events - duplicates - len(dataset.interactions)
-    assert short <= missing <= 2 * short if not duplicates else 0 <= missing <= 2 * short
-    assert set(dataset.dropped) <= {
-        "exact duplicate rows",
-        "items without a title",
-        "users with fewer than 3 events",
-    }
-
-
-@pytest.mark.parametrize(
-    ("name", "mask_history", "repeat_share"),
-    [("ml-100k", True, 0.0), ("yelp", False, 0.067), ("amazon_games", True, 0.0)],
-)
-def test_real_data_repeats_as_published(shared_data: Path, name: str, mask_history: bool, repeat_share: float) -> None:
-    split = load_dataset(str(shared_data / name)).interactions.leave_one_out()
-    assert split.mask_history is mask_history
-    assert split.repeat_share == pytest.approx(repeat_share, abs=5e-4)
-
-
-def test_the_raw_movielens_folder_equals_the_prepared_table(shared_data: Path) -> None:
-    raw = load_dataset(str(shared_data / "raw" / "ml-100k"))
-    prepared = load_dataset(str(shared_data / "ml-100k"))
-    assert raw.catalog.ids == prepared.catalog.ids
-    assert raw.catalog.titles == prepared.catalog.titles
-    assert raw.catalog.fields == prepared.catalog.fields
-    assert sequences(raw) == sequences(prepared)
-    assert raw.interactions.user_ids == prepared.interactions.user_ids
-
-
-def test_a_large_csv_equals_its_parquet_source(shared_data: Path, tmp_path: Path) -> None:
-    source = shared_data / "ml-latest-small"
-    for name in ("items", "interactions"):
-        pd.read_parquet(source / f"{name}.parquet").to_csv(tmp_path / f"{name}.csv", index=False)
-    from_csv, from_parquet = load_dataset(str(tmp_path)), load_dataset(str(source))
-    assert from_csv.catalog == from_parquet.catalog
-    assert np.array_equal(from_csv.interactions.items, from_parquet.interactions.items)
-    assert from_csv.interactions.user_ids == from_parquet.interactions.user_ids
