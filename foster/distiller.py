@@ -3,6 +3,9 @@
 Notation: S the synthetic sequences, q their label queries, P their label distributions, B the label basis, U the step's
 item subset, L_D the loss on real windows, L_S the loss on S; z = q·Bᵀ the label logits.
 
+L_D asks for what the expert expects after every prefix of a real window, not for the one event that happened to follow:
+the same data, of which a step sees a few windows only, with far less noise. Without an expert it asks for the events.
+
     once a step:   ω ← a point on the path of a student that learns from S;  θ ← ω, its optimiser and dropout included
     K times:       ω ← Adam(ω, ∇_ω L_S(ω));   θ ← Adam(θ, ∇_θ [L_S(θ) + c·L_D(θ)])
     once:          d = (B̃ᵀB̃)⁻¹ B̃ᵀ (log p_θ − log p_ω),   g = (B̃ᵀB̃)⁻¹ ∇_q L_reg(P)
@@ -117,13 +120,21 @@ class View:
         """log P [rows, L, U] of queries [rows, L, r], corrected likewise."""
         return (queries @ self.basis.T - self.subset.log_inclusion).log_softmax(-1)
 
-    def real_loss(self, model: SequentialRecommender, real: Batch) -> Tensor:
-        """L_D on U. Dropout is off: the direction towards the real data should not be noise. 0 without targets."""
+    def real_logits(self, model: SequentialRecommender, real: Batch) -> Tensor:
+        """Logits [N, U] at the N positions of real windows that an event follows. Dropout is off: the direction towards
+        the real data should not be noise."""
         table = model.item_table(self.features)
         hidden = model(mix(table, self.subset.rows(real.items), real.weights))
-        scored = real.targets >= 0
-        logits = model.logits(hidden[scored], table[: len(self.subset.items)]) - self.subset.log_inclusion
-        return torch.nn.functional.cross_entropy(logits, self.subset.rows(real.targets[scored]))
+        return model.logits(hidden[real.targets >= 0], table[: len(self.subset.items)]) - self.subset.log_inclusion
+
+    def real_loss(self, model: SequentialRecommender, real: Batch, expert: SequentialRecommender | None) -> Tensor:
+        """L_D on U: cross-entropy to what the expert expects; without one, to the events themselves."""
+        if expert is None:
+            targets = self.subset.rows(real.targets[real.targets >= 0])
+        else:
+            with torch.no_grad():
+                targets = self.real_logits(expert, real).softmax(-1)
+        return torch.nn.functional.cross_entropy(self.real_logits(model, real), targets)
 
 
 def divergence(log_labels: Tensor, log_p: Tensor) -> Tensor:
@@ -143,11 +154,13 @@ class Distiller:
         recipe: Recipe,
         config: DistillConfig,
         seed: int,
+        expert: SequentialRecommender | None = None,
         each_step: Callable[[], None] = lambda: None,
     ) -> None:
-        """recipe: how students will be trained on the result; each_step is called after every inner step, may raise."""
+        """recipe: how students will be trained on the result; expert: whose expectations L_D asks for; each_step is
+        called after every inner step, may raise."""
         self.features, self.windows, self.student, self.recipe = features, windows, student, recipe
-        self.config, self.each_step, self.device = config, each_step, features.device
+        self.config, self.expert, self.each_step, self.device = config, expert, each_step, features.device
         self.basis = start.basis(features)
         self.queries, self.fixed = start.queries.clone(), start
         self.velocity = torch.zeros_like(self.queries)
@@ -245,7 +258,7 @@ class Distiller:
         loss = divergence(labels, view.scores(trainer.model, rows, trainer.generator))
         on_real = torch.zeros((), device=self.device)
         if real is not None:
-            on_real = view.real_loss(trainer.model, real)
+            on_real = view.real_loss(trainer.model, real, self.expert)
         trainer.descend(loss + self.config.real_weight * on_real)
         self.each_step()
         return float(on_real.detach())

@@ -22,8 +22,8 @@ from torch import Generator
 from foster import __version__
 from foster.clock import STAGES, Clock
 from foster.condensers import (
-    teacher_continuations,
-    uniform_items,
+    arranged_by_teacher,
+    weighted_items,
     with_teacher_labels,
 )
 from foster.decode import neighbour_table, sequence_table, snapshot_table
@@ -56,14 +56,14 @@ from foster.world import World
 # One wide layer and softer logits than SASRec's own: on a log and on few sequences alike, it learns in half the steps.
 FULL = RecommenderConfig(width=128, layers=1, temperature=0.1, dropout=0.2)
 SOFT_RECIPE = Recipe(
-    steps=400, learning_rate=4e-2, matrix_rate=0.05, warmup=30, dropout=0.15, batch_size=20, subset=2048
+    steps=800, learning_rate=4e-2, matrix_rate=0.05, warmup=30, dropout=0.15, batch_size=10, subset=1024
 )
 STUDENT = replace(FULL, dropout=SOFT_RECIPE.dropout)
-HARD_RECIPE = Recipe(steps=120, learning_rate=5e-3, matrix_rate=0.01, dropout=0.5, subset=2048)
+HARD_RECIPE = Recipe(steps=120, learning_rate=5e-3, matrix_rate=0.01, dropout=0.5, subset=1024)
 SNAPSHOTS = 30
 START_FILE, SOFT_FILE = "checkpoints/start.safetensors", "synthetic.safetensors"
 # Raise it when equal settings learn something else: experts and checkpoints of another engine are not gone on from.
-ENGINE = 5
+ENGINE = 6
 
 
 def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
@@ -249,7 +249,7 @@ def _distil(
     windows = RealWindows(world.split.train, spec.length, world.device)
     seed = derived_seed(spec.seed, "distil")
     distiller = Distiller(
-        start, world.features, windows, student_shape(spec), SOFT_RECIPE, config, seed, run.checkpoint
+        start, world.features, windows, student_shape(spec), SOFT_RECIPE, config, seed, teacher, run.checkpoint
     )
     if state_file.is_file():
         distiller.restore(load_file(state_file))
@@ -289,8 +289,11 @@ def starting_set(spec: RunSpec, run: RunWriter, world: World, teacher: Sequentia
         widths = (world.features.shape[1], teacher.config.width)
         form = affordable_form(spec.sequences, spec.length, widths, available)
         draw = Generator().manual_seed(derived_seed(spec.seed, "start"))
-        first = uniform_items(world.n_items, spec.sequences, 1, draw)[:, 0].to(world.device)
-        items = teacher_continuations([teacher], world.features, first, spec.length, draw)
+        # √ of popularity: what people read must stand in the contexts, what few read must too
+        counts = np.bincount(world.split.train.items, minlength=world.n_items)
+        weights = torch.from_numpy(np.sqrt(counts + 0.1)).float()
+        drawn = weighted_items(weights, spec.sequences * spec.length, draw).to(world.device)
+        items = arranged_by_teacher(teacher, world.features, drawn, spec.sequences, draw)
         orders = reading_orders(form.readings, spec.length, draw).to(world.device)
         start = with_teacher_labels(items, orders, [teacher], world.features, form.rank, draw)
         run.write_file(START_FILE, lambda path: start.save(path, SOFT_RECIPE, world.n_items))

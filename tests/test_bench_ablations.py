@@ -9,73 +9,22 @@ from typing import Any
 
 import pytest
 import torch
-from cycle_world import cycle_log, random_features
+from cycle_world import random_features
 from short_runs import short_runs
 from torch import Generator
 
 from foster.bench import ablations
-from foster.bench.ablations import ABOUT, IN_FULL, ROWS, Damped, Joint, NeverReset, damped_direction
+from foster.bench.ablations import ABOUT, IN_FULL, ROWS
 from foster.condensers import teacher_log_labels
-from foster.distiller import DistillConfig, Distiller
 from foster.errors import UserError
 from foster.recommender import RecommenderConfig, build_recommender
 from foster.run_files import to_json
 from foster.spec import RunSpec
-from foster.synthetic import SyntheticSequences, reading_orders
-from foster.training import RealWindows, Recipe
+from foster.synthetic import SyntheticSequences
+from foster.training import Recipe
 
 CPU = torch.device("cpu")
 SPEC = RunSpec(sequences=3, length=4, steps=3, students=2, device="cpu", report_test=True)
-
-
-def loop(kind: type[Distiller], **changes: Any) -> Distiller:
-    draw = Generator().manual_seed(2)
-    items = torch.stack([torch.randperm(24, generator=draw)[:5] for _ in range(3)]).unsqueeze(-1)
-    queries, projection = torch.randn(6, 5, 6, generator=draw), torch.randn(6, 16, generator=draw)
-    start = SyntheticSequences(items, torch.zeros(items.shape), queries, reading_orders(2, 5, draw), projection)
-    windows = RealWindows(cycle_log().leave_one_out().train, 6, CPU)
-    student = RecommenderConfig(width=8, layers=1, max_length=6, dropout=0.0)
-    config = DistillConfig(**{"steps": 4, "paths": 1, "student_steps": 3, "real_batch": 6, **changes})
-    return kind(start, random_features(), windows, student, Recipe(steps=40, batch_size=4), config, seed=5)
-
-
-@pytest.mark.parametrize("damping", [0.0, 0.5, 1.0])
-def test_the_damped_direction_is_the_natural_gradient_of_the_damped_penalty(damping: float) -> None:
-    draw = Generator().manual_seed(0)
-    z = torch.randn(7, generator=draw, dtype=torch.float64).requires_grad_()
-    theta, omega = (torch.randn(7, generator=draw, dtype=torch.float64).log_softmax(-1) for _ in range(2))
-    log_p = z.log_softmax(-1)
-    penalty = (log_p.exp() * (log_p - theta)).sum() - damping * (log_p.exp() * (log_p - omega)).sum()
-    (gradient,) = torch.autograd.grad(penalty, z)
-    p = log_p.detach().exp()
-    fisher = torch.diag(p) - torch.outer(p, p)
-    direction = damped_direction(theta, omega, log_p.detach(), damping)
-    torch.testing.assert_close(fisher @ direction, -gradient)
-    assert float(direction.norm()) > 0.1
-
-
-def test_without_damping_the_damped_loop_is_the_loop() -> None:
-    class Undamped(Damped):
-        damping = 1.0
-
-    plain, same, other = (loop(kind) for kind in (Distiller, Undamped, Joint))
-    for each in (plain, same, other):
-        list(each.run())
-    torch.testing.assert_close(same.queries, plain.queries)
-    assert not torch.allclose(other.queries, plain.queries, atol=1e-2)
-
-
-def test_never_reset_models_go_on_and_apart() -> None:
-    reset, never = loop(Distiller), loop(NeverReset)
-    assert isinstance(never, NeverReset)
-    first = next(never.run())
-    assert never.parted is not None
-    theta, omega = never.parted
-    last = list(never.run())[-1]
-    assert never.parted[0] is theta
-    assert (theta.steps, omega.steps) == (12, 12)
-    assert last.distance > 1.5 * first.distance
-    assert last.distance > list(reset.run())[-1].distance
 
 
 @pytest.fixture(scope="module")

@@ -45,9 +45,18 @@ def start(sequences: int = 3, readings: int = 2, rank: int = 6, n_items: int = N
     return SyntheticSequences(items, torch.zeros(items.shape), queries, reading_orders(readings, 5, draw), projection)
 
 
-def distiller(config: DistillConfig = SMALL, seed: int = 5, student: RecommenderConfig = STUDENT) -> Distiller:
+def distiller(
+    config: DistillConfig = SMALL,
+    seed: int = 5,
+    student: RecommenderConfig = STUDENT,
+    expert: SequentialRecommender | None = None,
+) -> Distiller:
     features = FEATURES.to(torch.get_default_dtype())
-    return Distiller(start(), features, windows(), student, RECIPE, config, seed)
+    return Distiller(start(), features, windows(), student, RECIPE, config, seed, expert)
+
+
+def some_expert() -> SequentialRecommender:
+    return build_recommender(16, STUDENT, Generator().manual_seed(77))
 
 
 class LiteralAdam:
@@ -99,7 +108,7 @@ def literal_regulariser(log_p: Tensor, f: Tensor, temperature: float = 0.1, smoo
     return total / n
 
 
-def literal_loop(steps: int, c: DistillConfig, seed: int) -> Tensor:
+def literal_loop(steps: int, c: DistillConfig, seed: int, expert: SequentialRecommender | None) -> Tensor:
     """The module's equations from the same draws; one position after another."""
     first, f, draw = start(), FEATURES.double(), Generator().manual_seed(seed)
     basis = torch.stack([row / row.norm() for row in f @ first.projection.T]) * math.sqrt(len(first.projection))
@@ -117,13 +126,21 @@ def literal_loop(steps: int, c: DistillConfig, seed: int) -> Tensor:
         return torch.cat(found).mean()
 
     def real_loss(model: SequentialRecommender, batch: Any) -> Tensor:
-        e, losses = model.item_table(f), []
+        losses = []
         for user in range(len(batch.items)):
             length = int((batch.targets[user] >= 0).sum())
-            h = model(e[batch.items[user, :length, 0]][None])[0]
+            history = batch.items[user, :length, 0]
+
+            def log_p(of: SequentialRecommender, t: int, history: Tensor = history) -> Tensor:
+                e = of.item_table(f)
+                z = e @ of(e[history][None])[0, t] / of.config.temperature
+                return z - z.logsumexp(0)
+
             for t in range(length):
-                z = e @ h[t] / model.config.temperature
-                losses.append(z.logsumexp(0) - z[batch.targets[user, t]])
+                if expert is None:
+                    losses.append(-log_p(model, t)[batch.targets[user, t]])
+                else:
+                    losses.append(-(log_p(expert, t).detach().exp() * log_p(model, t)).sum())
         return torch.stack(losses).mean()
 
     def learn(model: SequentialRecommender, adam: LiteralAdam, loss: Tensor) -> None:
@@ -168,11 +185,12 @@ def literal_loop(steps: int, c: DistillConfig, seed: int) -> Tensor:
 
 
 @pytest.mark.usefixtures("double")
-def test_steps_over_the_end_of_a_path_equal_the_equations() -> None:
-    config = replace(SMALL, steps=5, student_steps=4)
-    fast = distiller(config)
+@pytest.mark.parametrize("taught", [False, True])
+def test_steps_over_the_end_of_a_path_equal_the_equations(taught: bool) -> None:
+    config, expert = replace(SMALL, steps=5, student_steps=4), some_expert() if taught else None
+    fast = distiller(config, expert=expert)
     list(fast.run())
-    expected = literal_loop(5, config, seed=5)
+    expected = literal_loop(5, config, 5, expert)
     assert not torch.allclose(expected, start().queries, atol=1e-2)  # something was learned
     torch.testing.assert_close(fast.queries, expected, atol=1e-6, rtol=0)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cycle_world import N_ITEMS, cycle_log, random_features
+from cycle_world import cycle_log, random_features
 from torch import Generator
 
-from foster.condensers import teacher_continuations, teacher_log_labels, teacher_walk, with_teacher_labels
+from foster.condensers import arranged_by_teacher, teacher_log_labels, teacher_walk, with_teacher_labels
 from foster.recommender import RecommenderConfig
 from foster.training import RealWindows
 from foster.trajectory import ExpertConfig, ExpertTrajectory, train_expert
@@ -32,20 +32,27 @@ def expert(tmp_path_factory: pytest.TempPathFactory) -> ExpertTrajectory:
     return found
 
 
-def test_continuations_hold_no_item_twice_while_others_are_left(expert: ExpertTrajectory) -> None:
-    teacher = [expert.load(expert.best, CPU)]
-    made = teacher_continuations(teacher, FEATURES, torch.tensor([3, 9]), 8, Generator().manual_seed(0))
+def test_an_arrangement_holds_the_given_items_as_often_as_they_are_given(expert: ExpertTrajectory) -> None:
+    teacher = expert.load(expert.best, CPU)
+    items = torch.tensor([3, 9, 4, 4, 10, 5, 11, 20])
+    made = arranged_by_teacher(teacher, FEATURES, items, 2, Generator().manual_seed(0))
+    assert made.shape == (2, 4)
     assert made[:, 0].tolist() == [3, 9]
-    assert len(made.unique()) == 16
-    many = teacher_continuations(teacher, FEATURES, torch.arange(6), 8, Generator().manual_seed(0))
-    assert len(many.unique()) == N_ITEMS  # 48 places, 24 items: every one is used
-    assert all(len(set(row)) == 8 for row in many.tolist())
-    assert torch.allclose(teacher_log_labels(teacher, FEATURES, made).exp().sum(-1), torch.ones(2, 8), atol=1e-4)
+    assert sorted(made.flatten().tolist()) == sorted(items.tolist())
+    again = arranged_by_teacher(teacher, FEATURES, items, 2, Generator().manual_seed(0))
+    assert torch.equal(made, again)
 
 
-def test_a_continuation_longer_than_the_catalogue_starts_over(expert: ExpertTrajectory) -> None:
-    one, single = expert.load(expert.best, CPU), FEATURES[:1]
-    assert teacher_continuations([one], single, torch.tensor([0]), 4, Generator()).tolist() == [[0, 0, 0, 0]]
+def test_an_arrangement_goes_on_as_its_teacher_would(expert: ExpertTrajectory) -> None:
+    teacher = expert.load(expert.best, CPU)
+    items = torch.tensor([3, 13, 7, 15, 5, 16, 4, 14, 6, 17])  # two stretches of the cycle, out of order
+    made = arranged_by_teacher(teacher, FEATURES, items, 2, Generator().manual_seed(0))
+    assert made.tolist() == [[3, 4, 5, 6, 7], [13, 14, 15, 16, 17]]
+
+
+def test_one_sequence_of_one_item_is_arranged(expert: ExpertTrajectory) -> None:
+    teacher = expert.load(expert.best, CPU)
+    assert arranged_by_teacher(teacher, FEATURES[:1], torch.tensor([0]), 1, Generator()).tolist() == [[0]]
 
 
 def test_a_walk_goes_where_its_teacher_finds_likeliest(expert: ExpertTrajectory) -> None:

@@ -29,9 +29,10 @@ BENCHMARKS = {
     "the engine give another --runs.",
     "ablations": "what each part of the loop is good for: one thing changed at a time. "
     "All rows have the same log, expert, start and student seeds: the loop as it is; all items in every step; no reset "
-    "to anchors; no regulariser; no momentum; damped; without the model that follows the set alone; the loop's start; "
-    "a teacher's labels on random real sequences and on uniform items; the start without the fit of its label basis; "
-    "and, to say what storing costs, students of labels in full, on the start and on all real histories. A row is made "
+    "to anchors; no regulariser; no momentum; damped; without the model that follows the set alone; θ on events, not "
+    "the expert's expectations; exact second order and DARTS' finite difference; the loop's start; a teacher's labels "
+    "on random real sequences and on uniform items; the start without the fit of its label basis; and, to say what "
+    "storing costs, students of labels in full, on the start and on all real histories. A row is made "
     "in a process of its own and kept in RUNS/.ablations; after --minutes no further one is begun, and the same call "
     "again goes on. Scores are of the validation items, with --report-test of the test items too.",
     "cost": "memory and time of a step: first order, exact second order, unrolled, and against the number of items. "

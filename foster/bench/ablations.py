@@ -4,16 +4,13 @@ A row is a set as it would be stored, at equal bytes, judged by fresh students o
 regulariser and label entropy are of its labels, memory and seconds of making it (the loop's from its start on), in a
 process of its own.
 
-`damped` and `joint` change the direction of a step: −(natural gradient in P) of KL(P ‖ p_θ) − η KL(P ‖ p_ω), which is
-log p_θ − η log p_ω − (1 − η) log P. η = 1 is the loop's; damped has η = 0.5; η = 0 has no ω: the labels follow θ alone.
-
 The last rows are no sets that could be stored, or no loop: they say what the stored form itself costs. Students see the
 teacher's labels in full, on the readings of the start, for twice as many steps, on all real histories; and the start
 with labels on the teacher's leading directions instead of fitted ones.
 
-Not measured, because foster has no code for them: labels learned by the exact second-order gradient, unrolled, or by
-the finite difference of DARTS (what a step of the first two costs says `foster bench cost`); inputs that are learned;
-the tied form.
+Loops that take other steps are in `foster.bench.variants`. Not measured, because foster has no code for them: labels
+learned by an unrolled gradient (what a step of it costs says `foster bench cost`); inputs that are learned; the tied
+form.
 """
 
 from __future__ import annotations
@@ -35,11 +32,12 @@ from foster import pipeline
 from foster.bench import Say
 from foster.bench.apart import above, apart
 from foster.bench.planted import tiny_folder
+from foster.bench.variants import Damped, Exact, FiniteDifference, Joint, NeverReset
 from foster.clock import Clock
 from foster.condensers import random_real, teacher_log_labels, uniform_items, with_teacher_labels
 from foster.console import table
 from foster.cooccurrence import regulariser, semantic_similarity
-from foster.distiller import DistillConfig, Distiller, View, default_steps, duplicate
+from foster.distiller import DistillConfig, Distiller, default_steps
 from foster.errors import UserError
 from foster.evaluate import Part, model_scorer
 from foster.metrics import summary
@@ -49,7 +47,7 @@ from foster.spec import RunSpec
 from foster.students import Draw, derived_seed, spread, train_student
 from foster.subset import draw_subset, whole_catalogue
 from foster.synthetic import SyntheticSequences, drawn_rows, in_order
-from foster.training import Batch, RealWindows, Recipe, Trainer
+from foster.training import Batch, RealWindows, Recipe
 from foster.world import World
 
 STORE = ".ablations"
@@ -58,55 +56,15 @@ QUICK_ROWS = ("default", "no_reset", "start", "teacher_uniform", "leading", "in_
 ITEMS = 1024  # of a large catalogue, for the value of the regulariser
 
 
-class NeverReset(Distiller):
-    """θ and ω set out together from one fresh student, and each goes on by itself for good."""
-
-    parted: tuple[Trainer, Trainer] | None = None
-
-    def _anchored(self) -> tuple[Trainer, Trainer]:
-        if self.parted is None:
-            omega = self._path(0.0)()
-            self.parted = duplicate(omega), omega
-        return self.parted
-
-
-def damped_direction(log_theta: Tensor, log_omega: Tensor, log_labels: Tensor, damping: float) -> Tensor:
-    """log p_θ − η log p_ω − (1 − η) log P, from log-probabilities of one shape."""
-    return log_theta - damping * log_omega - (1 - damping) * log_labels
-
-
-class Damped(Distiller):
-    """The loop with η < 1."""
-
-    damping = 0.5
-
-    @torch.no_grad()
-    def _difference(
-        self, view: View, theta: SequentialRecommender, omega: SequentialRecommender
-    ) -> tuple[Tensor, float, float, float]:
-        _, at_theta, at_omega, entropy = super()._difference(view, theta, omega)
-        project = self._metric(view) @ (view.basis - view.basis.mean(0)).T
-        found = []
-        for rows in torch.arange(len(self.queries), device=self.device).split(16):
-            labels = view.log_labels(self.queries[rows])
-            change = damped_direction(view.scores(theta, rows), view.scores(omega, rows), labels, self.damping)
-            found.append(change @ project.T)
-        return torch.cat(found), at_theta, at_omega, entropy
-
-
-class Joint(Damped):
-    """The loop without ω."""
-
-    damping = 0.0
-
-
 @dataclass(frozen=True)
 class Ablation:
-    """loop: what takes the steps; changes: of its configuration."""
+    """loop: what takes the steps; changes: of its configuration; expert: whether L_D asks for what the expert expects,
+    or for the events themselves."""
 
     about: str
     loop: type[Distiller] = Distiller
     changes: dict[str, Any] = field(default_factory=dict)
+    expert: bool = True
 
 
 ROWS = {
@@ -117,6 +75,9 @@ ROWS = {
     "no_momentum": Ablation("no momentum", changes={"momentum": 0.0}),
     "damped": Ablation("damped, η = 0.5", Damped),
     "joint": Ablation("no ω, the labels follow θ", Joint),
+    "events": Ablation("θ learns the events, not what the expert expects", expert=False),
+    "exact": Ablation("exact second order, one inner step", Exact),
+    "finite_difference": Ablation("finite difference of DARTS", FiniteDifference),
     "start": Ablation("the loop's start", changes={"steps": 0}),
     "teacher_random": Ablation("random real sequences, a teacher's labels"),
     "teacher_uniform": Ablation("uniform items, a teacher's labels"),
@@ -275,7 +236,9 @@ def _made(
     config = replace(config, **{"steps": steps, **ROWS[name].changes})
     windows = RealWindows(world.split.train, spec.length, world.device)
     shape, seed = pipeline.student_shape(spec), derived_seed(spec.seed, "distil")
-    loop = ROWS[name].loop(start, world.features, windows, shape, pipeline.SOFT_RECIPE, config, seed, writer.checkpoint)
+    expert = teacher if ROWS[name].expert else None
+    loop = ROWS[name].loop(start, world.features, windows, shape, pipeline.SOFT_RECIPE, config, seed, expert)
+    loop.each_step = writer.checkpoint
     for _ in loop.run():
         pass
     return loop.synthetic

@@ -97,7 +97,7 @@ class Losses(nn.Module):
     def forward(self, queries: Tensor | None) -> Tensor:
         """L_S at label queries [A·M, L, r]; None: L_D."""
         if queries is None:
-            return self.view.real_loss(self.model, self.real)
+            return self.view.real_loss(self.model, self.real, None)
         rows = torch.arange(len(queries), device=queries.device)
         return divergence(self.view.log_labels(queries), self.view.scores(self.model, rows))
 

@@ -1,20 +1,21 @@
 """Ways to condense a log besides the FOSTER loop: what its result is compared with, and where it starts from."""
 
-from foster.condensers.selection import random_real, uniform_items
+from foster.condensers.selection import random_real, uniform_items, weighted_items
 from foster.condensers.teacher_labels import (
+    arranged_by_teacher,
     label_projection,
-    teacher_continuations,
     teacher_log_labels,
     teacher_walk,
     with_teacher_labels,
 )
 
 __all__ = [
+    "arranged_by_teacher",
     "label_projection",
     "random_real",
-    "teacher_continuations",
     "teacher_log_labels",
     "teacher_walk",
     "uniform_items",
+    "weighted_items",
     "with_teacher_labels",
 ]

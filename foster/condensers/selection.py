@@ -24,3 +24,13 @@ def uniform_items(n_items: int, sequences: int, length: int, generator: Generato
     rounds = -(-sequences * length // n_items)
     drawn = torch.cat([torch.randperm(n_items, generator=generator) for _ in range(rounds)])
     return drawn[: sequences * length].view(sequences, length)
+
+
+def weighted_items(weights: Tensor, count: int, generator: Generator) -> Tensor:
+    """`count` items [count] of a catalogue of `len(weights)`, drawn one after another in proportion to their weights
+    (all > 0), every item once before any comes again. (Gumbel top-k: Kool et al., 2019.)"""
+    drawn: list[Tensor] = []
+    for taken in range(0, count, len(weights)):
+        noise = -(-torch.rand(len(weights), generator=generator).clamp(min=1e-30).log()).log()
+        drawn.append((weights.log() + noise).argsort(descending=True)[: count - taken])
+    return torch.cat(drawn)

@@ -29,33 +29,27 @@ def teacher_log_labels(teachers: list[SequentialRecommender], features: Tensor, 
 
 
 @torch.no_grad()
-def teacher_continuations(
-    teachers: list[SequentialRecommender], features: Tensor, first: Tensor, length: int, generator: Generator
+def arranged_by_teacher(
+    teacher: SequentialRecommender, features: Tensor, items: Tensor, sequences: int, generator: Generator
 ) -> Tensor:
-    """Sequences [M, L] that open with `first` [M] and go on as the teachers would: each next item is drawn from their
-    mean distribution after the prefix, over the items that no sequence holds yet.
+    """The given items [M·L], each as often as it is given, as M sequences [M, L]: they open with the first M, then each
+    in turn goes on with an item that is drawn from the teacher's distribution after the prefix, among those left.
 
-    So the set covers as much of the catalogue as it has places; once every item was taken, all may come again, but no
-    item twice in one sequence while others are left. generator: on the CPU.
+    So the set holds what it is meant to hold, in an order that a history might have. generator: on the CPU.
     """
-    n_items = len(features)
-    sequences, taken = first.unsqueeze(1).cpu(), torch.zeros(n_items, dtype=torch.bool)
-    taken[first.cpu()] = True
-    for _ in range(length - 1):
-        p = teacher_log_labels(teachers, features, sequences.to(features.device))[:, -1].exp().cpu()
+    arranged, left = items[:sequences, None].cpu(), items[sequences:].cpu()
+    table = teacher.item_table(features)
+    while len(left):
+        ones = torch.ones(*arranged.shape, 1, device=table.device)
+        hidden = teacher(mix(table, arranged.to(table.device).unsqueeze(-1), ones))[:, -1]
         following = []
-        for m, row in enumerate(p):
-            if taken.all():
-                taken[:] = False
-            closed = taken.clone()
-            closed[sequences[m]] = True
-            if closed.all():
-                closed = taken if sequences.shape[1] >= n_items else sequences[m].bincount(minlength=n_items) > 0
-            item = torch.multinomial(row.masked_fill(closed, 0.0), 1, generator=generator)
-            taken[item] = True
-            following.append(item)
-        sequences = torch.cat([sequences, torch.stack(following)], 1)
-    return sequences.to(features.device)
+        for state in hidden:
+            p = teacher.logits(state, table[left.to(table.device)]).softmax(-1).cpu()
+            place = int(torch.multinomial(p, 1, generator=generator))
+            following.append(left[place])
+            left = torch.cat([left[:place], left[place + 1 :]])
+        arranged = torch.cat([arranged, torch.stack(following).unsqueeze(1)], 1)
+    return arranged.to(features.device)
 
 
 @torch.no_grad()
