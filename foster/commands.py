@@ -209,11 +209,7 @@ def resume_run(arguments: Namespace) -> int:
 def bench(arguments: Namespace) -> int:
     from foster.bench import run as measure
 
-    out = None if arguments.out is None else Path(arguments.out).expanduser()
-    if out is not None:  # said before minutes of measuring, not after
-        writable = os.access(out if out.exists() else out.parent, os.W_OK)
-        if out.is_dir() or not out.parent.is_dir() or not writable:
-            raise UserError(f"{out} cannot be written; give a file in a folder that is there and may be written")
+    out = _to_be_written(arguments.out)
     found = measure(arguments.name, arguments.quick, say, **arguments.options(arguments))
     if out is not None:
         out.write_text(to_json(found.value) + "\n", encoding="utf-8")
@@ -229,6 +225,29 @@ def headline_options(arguments: Namespace) -> dict[str, Any]:
         "spec": _measured_spec(arguments, students, report_test=True),
         "distillations": distillations,
         "minutes": _minutes(arguments),
+        "execute": arguments.execute,
+    }
+
+
+def _to_be_written(name: str | None) -> Path | None:
+    """Said before minutes of measuring, not after. Raises UserError for a file that cannot be written."""
+    if name is None:
+        return None
+    file = Path(name).expanduser()
+    if file.is_dir() or not file.parent.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise UserError(f"{file} cannot be written; give a file in a folder that is there and may be written")
+    return file
+
+
+def sweep_options(arguments: Namespace) -> dict[str, Any]:
+    return {
+        "root": open_store(arguments).root,
+        "data": [_data(name) for name in arguments.data],
+        "spec": _measured_spec(arguments, arguments.students, arguments.report_test),
+        "over": arguments.over,
+        "values": arguments.values,
+        "minutes": _minutes(arguments),
+        "svg": _to_be_written(arguments.svg),
         "execute": arguments.execute,
     }
 

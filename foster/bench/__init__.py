@@ -27,6 +27,10 @@ BENCHMARKS = {
     "users, distillations and students, 2,000 draws), and how surely the soft set is above its own start and each "
     "control (one-sided p, over the controls corrected by Holm's method). Finished runs are kept: after a change of "
     "the engine give another --runs.",
+    "sweep": "what the budget or the regularisation weight does: recall, bytes and co-occurrence at several values. "
+    "Each value is a run in RUNS/.sweep; a call works for --minutes, and the same call again goes on. Scores are of "
+    "the validation items, with --report-test of the test items. The regulariser is told of the stored labels, at "
+    "γ = 0 too: lower where similar items co-occur more. --svg draws all data sets once they are complete.",
     "ablations": "what each part of the loop is good for: one thing changed at a time. "
     "All rows have the same log, expert, start and student seeds: the loop as it is; all items in every step; no reset "
     "to anchors; no regulariser; no momentum; damped; without the model that follows the set alone; θ on events, not "

@@ -21,7 +21,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -31,12 +30,12 @@ from torch import Generator, Tensor
 from foster import pipeline
 from foster.bench import Say
 from foster.bench.apart import above, apart
+from foster.bench.labels import of_labels
 from foster.bench.planted import tiny_folder
 from foster.bench.variants import Damped, Exact, FiniteDifference, Joint, NeverReset
 from foster.clock import Clock
 from foster.condensers import random_real, teacher_log_labels, uniform_items, with_teacher_labels
 from foster.console import table
-from foster.cooccurrence import regulariser, semantic_similarity
 from foster.distiller import DistillConfig, Distiller, default_steps
 from foster.errors import UserError
 from foster.evaluate import Part, model_scorer
@@ -45,7 +44,7 @@ from foster.recommender import SequentialRecommender
 from foster.runs import Run, RunStore, RunWriter
 from foster.spec import RunSpec
 from foster.students import Draw, derived_seed, spread, train_student
-from foster.subset import draw_subset, whole_catalogue
+from foster.subset import draw_subset
 from foster.synthetic import SyntheticSequences, drawn_rows, in_order
 from foster.training import Batch, RealWindows, Recipe
 from foster.world import World
@@ -53,7 +52,6 @@ from foster.world import World
 STORE = ".ablations"
 QUICK = RunSpec(sequences=3, length=4, steps=2, students=1, device="cpu")
 QUICK_ROWS = ("default", "no_reset", "start", "teacher_uniform", "leading", "in_full", "real_in_full")
-ITEMS = 1024  # of a large catalogue, for the value of the regulariser
 
 
 @dataclass(frozen=True)
@@ -206,7 +204,7 @@ def _row(run: Run, writer: RunWriter, cache: Path, name: str) -> dict[str, Any]:
     file = writer.path(f"ablations/{name}.safetensors")
     made[0].detach().save(file, recipe, world.n_items)
     stored = SyntheticSequences.load(file)[0].to(world.device)
-    labels = _of_labels(stored, world)
+    labels = of_labels(stored, world.features)
     draw = drawn_rows(stored, stored.basis(world.features), recipe)
     return {**_judged(draw, recipe, spec, writer, world), **labels, "seconds": round(spent, 2), "peak_mb": peak}
 
@@ -242,21 +240,6 @@ def _made(
     for _ in loop.run():
         pass
     return loop.synthetic
-
-
-def _of_labels(made: SyntheticSequences, world: World) -> dict[str, float]:
-    """Of the sequences read in their own order: entropy over all items, in nats, and the regulariser, in a large
-    catalogue over items that are the same for every row."""
-    basis, few = made.basis(world.features), Generator().manual_seed(0)
-    whole = world.n_items <= 2 * ITEMS
-    none = torch.empty(0, dtype=torch.int64, device=world.device)
-    subset = whole_catalogue(world.n_items, world.device) if whole else draw_subset(world.n_items, none, ITEMS, few)
-    with torch.no_grad():
-        logs = [(row @ basis.T).log_softmax(-1) for row in made.own]
-        entropy = fmean(float(-(row.exp() * row).sum(-1).mean()) for row in logs)
-        labels = torch.stack([row[:, subset.items].softmax(-1) for row in logs])
-        value = regulariser(labels, semantic_similarity(world.features[subset.items]))
-    return {"entropy": round(entropy, 4), "regulariser": round(float(value), 4)}
 
 
 def in_full(teacher: SequentialRecommender, features: Tensor, items: Tensor, recipe: Recipe) -> Draw:

@@ -10,23 +10,22 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import fmean
-from threading import Timer
 from typing import Any
 
 import numpy as np
 
 from foster.bench import Say
 from foster.bench.planted import tiny_folder
+from foster.bench.working import progress_of, progress_table, runs_of, work_on
 from foster.console import table
 from foster.errors import UserError
 from foster.formats import load_dataset
-from foster.launch import Execute, requeue, work
+from foster.launch import Execute
 from foster.results import kept_ranks
-from foster.runs import Run, RunState, RunStore
+from foster.runs import Run, RunStore
 from foster.spec import RunSpec
 from foster.statistics import (
     DRAWS,
@@ -92,13 +91,12 @@ def _measured(
     specs = {name: [replace(spec, data=name, seed=seed) for seed in range(distillations)] for name in data}
     for name in specs:
         load_dataset(name)  # so that bad data is refused before the first minute
-    known = {run.spec: run for run in reversed(store.list())}
-    runs = {name: [known.get(each) or store.create(each) for each in wanted] for name, wanted in specs.items()}
-    _work_on([run for of_set in runs.values() for run in of_set], store, deadline, say, execute)
+    runs = {name: runs_of(wanted, store) for name, wanted in specs.items()}
+    work_on([run for of_set in runs.values() for run in of_set], store, deadline, say, execute)
 
     sets, drawn = [], []
     for number, name in enumerate(data):
-        progress = [_progress(run) for run in runs[name]]
+        progress = [progress_of(run) for run in runs[name]]
         found: dict[str, Any] = {"data": name, "complete": all(each["state"] == "done" for each in progress)}
         if found["complete"]:
             say(f"{name}: {DRAWS:,} draws")
@@ -117,47 +115,6 @@ def _measured(
         "store": str(store.root),
         "sets": sets,
         "pooled": _pooled(drawn) if complete and len(sets) > 1 else None,
-    }
-
-
-def _work_on(runs: list[Run], store: RunStore, deadline: float, say: Say, execute: Execute | None) -> None:
-    """One run after the other until all are done or the time is up. Raises UserError for one that fails."""
-    for number, run in enumerate(runs, start=1):
-        left = deadline - time.monotonic()
-        if run.status().state is RunState.DONE:
-            continue
-        if left <= 0:
-            return
-        say(f"run {number} of {len(runs)}, {run.id}: at most {left / 60:.1f} minutes now")
-        requeue(run)
-        timer = Timer(left, _ask_to_stop, [run])
-        timer.daemon = True
-        timer.start()
-        try:
-            work(store.root, run.id, execute)
-        finally:
-            timer.cancel()
-        status = run.status()
-        if status.state is RunState.FAILED:
-            raise UserError(f"run {run.id} in {store.root} failed: {status.error}; the next call tries it again")
-        if status.state is not RunState.DONE:
-            return
-
-
-def _ask_to_stop(run: Run) -> None:
-    with suppress(UserError):  # it may have ended just now
-        run.request_stop()
-
-
-def _progress(run: Run) -> dict[str, Any]:
-    status = run.status()
-    return {
-        "run": run.id,
-        "seed": run.spec.seed,
-        "state": str(status.state),
-        "fraction": round(float(status.fraction), 3),
-        "stage": status.stage,
-        "message": status.message,
     }
 
 
@@ -231,11 +188,7 @@ def text(found: dict[str, Any]) -> str:
 
 def _set_text(found: dict[str, Any]) -> str:
     if not found["complete"]:
-        rows = [
-            (each["seed"], each["state"], f"{each['fraction']:.0%}", each["stage"], each["message"], each["run"])
-            for each in found["runs"]
-        ]
-        return f"{found['data']}\n\n{table(('seed', 'state', 'done', 'stage', 'at', 'run'), rows, numbers=(0, 2))}"
+        return f"{found['data']}\n\n{progress_table(found['runs'])}"
     rows = [
         (
             NAMES.get(name, name),

@@ -1,0 +1,77 @@
+"""Ordinary runs that a benchmark works on in this process, for some minutes a call.
+
+Runs that were stopped when the time was up, and killed ones, go on with the next call; finished ones are not run again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from threading import Timer
+from typing import Any
+
+from foster.bench import Say
+from foster.console import table
+from foster.errors import UserError
+from foster.launch import Execute, requeue, work
+from foster.runs import Run, RunState, RunStore
+from foster.spec import RunSpec
+
+
+def runs_of(wanted: Sequence[RunSpec], store: RunStore) -> list[Run]:
+    """The first run of each specification, created where there is none."""
+    known = {run.spec: run for run in reversed(store.list())}
+    return [known.get(spec) or store.create(spec) for spec in wanted]
+
+
+def work_on(runs: list[Run], store: RunStore, deadline: float, say: Say, execute: Execute | None) -> None:
+    """One run after the other until all are done or the time is up. Raises UserError for one that fails.
+
+    deadline: of `time.monotonic`.
+    """
+    for number, run in enumerate(runs, start=1):
+        left = deadline - time.monotonic()
+        if run.status().state is RunState.DONE:
+            continue
+        if left <= 0:
+            return
+        say(f"run {number} of {len(runs)}, {run.id}: at most {left / 60:.1f} minutes now")
+        requeue(run)
+        timer = Timer(left, _ask_to_stop, [run])
+        timer.daemon = True
+        timer.start()
+        try:
+            work(store.root, run.id, execute)
+        finally:
+            timer.cancel()
+        status = run.status()
+        if status.state is RunState.FAILED:
+            raise UserError(f"run {run.id} in {store.root} failed: {status.error}; the next call tries it again")
+        if status.state is not RunState.DONE:
+            return
+
+
+def _ask_to_stop(run: Run) -> None:
+    with suppress(UserError):  # it may have ended just now
+        run.request_stop()
+
+
+def progress_of(run: Run) -> dict[str, Any]:
+    status = run.status()
+    return {
+        "run": run.id,
+        "seed": run.spec.seed,
+        "state": str(status.state),
+        "fraction": round(float(status.fraction), 3),
+        "stage": status.stage,
+        "message": status.message,
+    }
+
+
+def progress_table(runs: Sequence[dict[str, Any]]) -> str:
+    rows = [
+        (each["seed"], each["state"], f"{each['fraction']:.0%}", each["stage"], each["message"], each["run"])
+        for each in runs
+    ]
+    return table(("seed", "state", "done", "stage", "at", "run"), rows, numbers=(0, 2))
