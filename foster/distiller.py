@@ -100,11 +100,13 @@ def default_steps(n_items: int, positions: int, events: int) -> int:
 
 @dataclass(frozen=True)
 class View:
-    """A subset U as a model sees it. features: of the table's items [V', D_text], U first, then the input items outside
-    U, which are read, not scored; items and shares [A·M, L, k]: input rows in the table's rows; basis [U, r].
+    """A subset U as a model sees it. ids [V'] and features [V', D_text]: of the table's items, U first, then the input
+    items outside U, synthetic and real, which are read, not scored; items and shares [A·M, L, k]: the synthetic input
+    rows in the table's rows; basis [U, r].
     """
 
     subset: ItemSubset
+    ids: Tensor
     features: Tensor
     items: Tensor
     shares: Tensor
@@ -124,7 +126,9 @@ class View:
         """Logits [N, U] at the N positions of real windows that an event follows. Dropout is off: the direction towards
         the real data should not be noise."""
         table = model.item_table(self.features)
-        hidden = model(mix(table, self.subset.rows(real.items), real.weights))
+        order = self.ids.argsort()
+        rows = order[torch.searchsorted(self.ids[order], real.items.contiguous())]
+        hidden = model(mix(table, rows, real.weights))
         return model.logits(hidden[real.targets >= 0], table[: len(self.subset.items)]) - self.subset.log_inclusion
 
     def real_loss(self, model: SequentialRecommender, real: Batch, expert: SequentialRecommender | None) -> Tensor:
@@ -302,17 +306,25 @@ class Distiller:
         return float(value.detach()), push
 
     def _view(self, real: list[Batch], draw: Generator) -> View:
-        """The step's U: what the real batches hold and uniform draws; everything on a small catalogue."""
-        n_items, c = len(self.features), self.config
+        """The step's U: items that follow in the real windows and uniform draws; everything on a small catalogue.
+
+        Events that are learned must all be in U. What the expert expects need not: half of U are items of some of the
+        events, so that what is popular is mostly there.
+        """
+        n_items, size = len(self.features), self.config.subset
         items, shares = self.synthetic.readings(self.basis)
-        if n_items <= 2 * c.subset:
+        if n_items <= 2 * size:
             subset = whole_catalogue(n_items, self.device)
-            return View(subset, self.features, items, shares, self.basis)
-        held = [ids for batch in real for ids in (batch.items.flatten(), batch.targets[batch.targets >= 0])]
-        needed = torch.cat(held) if held else torch.empty(0, dtype=torch.int64, device=self.device)
-        subset = draw_subset(n_items, needed, c.subset, draw)
-        ids, rows = read_with(subset, items)
-        return View(subset, self.features[ids], rows, shares, self.basis[subset.items])
+            return View(subset, subset.items, self.features, items, shares, self.basis)
+        following = torch.cat([batch.target_ids for batch in real]) if real else items.new_empty(0)
+        if self.expert is not None:
+            following = following[torch.randperm(len(following), generator=draw)[: size // 2].to(self.device)]
+        subset = draw_subset(n_items, following, size, draw)
+        read = torch.cat([items.flatten(), *(batch.items.flatten() for batch in real)])
+        ids, rows = read_with(subset, read)
+        return View(
+            subset, ids, self.features[ids], rows[: items.numel()].view_as(items), shares, self.basis[subset.items]
+        )
 
     @property
     def at_checkpoint(self) -> bool:

@@ -38,7 +38,7 @@ def test_label_gradient_on_subsets_is_nearly_unbiased_over_many_draws() -> None:
     def gradient(u: ItemSubset) -> Tensor:
         table = torch.cat([u.items, items.flatten()])  # inputs are read, not scored
         rows = torch.arange(len(u.items), len(table)).view(items.shape)
-        view = View(u, features[table], rows, torch.ones(items.shape), basis[u.items])
+        view = View(u, table, features[table], rows, torch.ones(items.shape), basis[u.items])
         loss = divergence(view.log_labels(queries), view.scores(model, torch.arange(2)))
         return torch.autograd.grad(loss, queries)[0].flatten()
 

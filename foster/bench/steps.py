@@ -23,7 +23,6 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from foster.distiller import DistillConfig, Distiller, View, divergence
 from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender
-from foster.subset import draw_subset, read_with, whole_catalogue
 from foster.synthetic import SyntheticSequences, reading_orders
 from foster.training import Batch, RealWindows, Recipe
 
@@ -111,16 +110,10 @@ class Losses(nn.Module):
 def planted_losses(size: Size, features: Tensor) -> tuple[Losses, Tensor]:
     """The losses of one view of the planted world at a fresh model, and the label queries."""
     device, draw = features.device, Generator().manual_seed(3)
-    start, real = planted_set(size, device), planted_windows(size, device).draw(size.real, draw)
-    basis = start.basis(features)
-    items, shares = start.readings(basis)
-    if size.items <= 2 * size.subset:
-        view = View(whole_catalogue(size.items, device), features, items, shares, basis)
-    else:
-        needed = torch.cat([real.items.flatten(), real.targets[real.targets >= 0]])
-        subset = draw_subset(size.items, needed, size.subset, draw)
-        ids, rows = read_with(subset, items)
-        view = View(subset, features[ids], rows, shares, basis[subset.items])
+    start, windows = planted_set(size, device), planted_windows(size, device)
+    real = windows.draw(size.real, draw)
+    config = DistillConfig(subset=size.subset)
+    view = Distiller(start, features, windows, shape(size), Recipe(), config, seed=3)._view([real], draw)
     model = build_recommender(size.text_width, shape(size), draw).to(device)
     return Losses(model, view, real), start.queries
 

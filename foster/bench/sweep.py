@@ -141,11 +141,8 @@ def _point(run: Run, cache: Path, over: str, part: str) -> dict[str, Any]:
 def text(found: dict[str, Any]) -> str:
     parts = []
     for each in found["sets"]:
-        if each["complete"]:
-            made = _set_text(each, found)
-        else:
-            made = f"{each['data']}\n\n{progress_table(each['points'])}"
-        parts.append(made)
+        progress = f"{each['data']}\n\n{progress_table(each['points'])}"
+        parts.append(_set_text(each, found) if each["complete"] else progress)
     if not found["complete"]:
         parts.append("not complete: the same command again goes on from here")
     return "\n\n\n".join(parts)

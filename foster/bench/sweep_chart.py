@@ -80,7 +80,7 @@ def _panel(
     ticks: Sequence[float] | None = None,
     log: bool = False,
 ) -> Markup:
-    """One chart: its axes, its curves, its key. log: the horizontal axis; without it, given ticks stand evenly apart."""
+    """One chart: axes, curves, key. log: the horizontal axis; without it, given ticks stand evenly apart."""
     x_of = _scale([x for *_, pairs in curves for x, _ in pairs], ticks, log)
     ys = [y for *_, pairs in curves for _, y in pairs] + ([] if full is None else [full])
     marks = nice_ticks(min(0.0, *ys) if full is not None else min(ys), max(ys), 4)
