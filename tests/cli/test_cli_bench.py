@@ -70,7 +70,7 @@ def test_an_unknown_benchmark_is_one_line_with_those_there_are(foster: Foster) -
 def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
     """What each benchmark with options of its own was asked with; none is run."""
     found: dict[str, dict[str, Any]] = {}
-    for name in ("headline", "ablations", "cost"):
+    for name in ("headline", "ablations", "sweep", "cost"):
 
         def measure(quick: bool, say: object, name: str = name, **options: Any) -> dict[str, Any]:
             found[name] = {"quick": quick, **options}
@@ -103,6 +103,19 @@ def test_ablations_and_cost_are_asked_with_theirs(foster: Foster, asked: dict[st
     assert (asked["ablations"]["quick"], asked["ablations"]["data"]) == (True, None)
     assert foster("bench", "cost", "--device", "cpu", "--limit-mb", "100")[0] == 0
     assert asked["cost"] == {"quick": False, "device": "cpu", "limit_mb": 100}
+
+
+def test_a_sweep_is_asked_with_its_values_and_its_chart(
+    foster: Foster, asked: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    words = "bench sweep --data sample --over regularisation --values 0 0.1 --students 1 --svg"
+    assert foster(*words.split(), str(tmp_path / "chart.svg"))[0] == 0
+    given = asked["sweep"]
+    assert (given["over"], given["values"], given["svg"]) == ("regularisation", [0, 0.1], tmp_path / "chart.svg")
+    assert (given["data"], given["spec"].students) == (["sample"], 1)
+    code, _, err = foster(*words.split(), str(tmp_path / "nowhere" / "chart.svg"))
+    assert code == 2
+    assert "cannot be written" in err
 
 
 @pytest.mark.parametrize(
