@@ -181,7 +181,7 @@ def _add_benchmarks(bench: argparse.ArgumentParser) -> None:
         child.add_argument("--out", metavar="FILE", help="write the JSON object into FILE too")
         child.add_argument("--runs", metavar="DIR", default=argparse.SUPPRESS, help="folder of the runs")
         child.set_defaults(options=lambda _: {})
-    for name in ("headline", "ablations", "sweep"):
+    for name in ("headline", "ablations", "sweep", "transfer"):
         child = children[name]
         child.add_argument("--sequences", type=whole_number, default=20, metavar="N", help="as of foster run")
         child.add_argument("--length", type=whole_number, default=20, metavar="N", help="as of foster run")
@@ -190,7 +190,7 @@ def _add_benchmarks(bench: argparse.ArgumentParser) -> None:
         child.add_argument(
             "--minutes", type=number, default=8.0, metavar="N", help="how long this call works (default: 8)"
         )
-    headline, ablations, sweep = children["headline"], children["ablations"], children["sweep"]
+    headline, ablations, sweep, transfer = (children[name] for name in ("headline", "ablations", "sweep", "transfer"))
     for child in (headline, sweep):
         child.add_argument(
             "--data", action="append", default=[], metavar="sample|PATH", help="a log to measure; may be repeated"
@@ -199,11 +199,14 @@ def _add_benchmarks(bench: argparse.ArgumentParser) -> None:
         "--seeds", type=seeds, default=(3, 5), metavar="DxS", help="distillations and students of each (default: 3x5)"
     )
     headline.set_defaults(options=commands.headline_options)
-    ablations.add_argument("--data", metavar="sample|PATH", help="the log to measure")
-    for child in (ablations, sweep):
+    for child in (ablations, transfer):
+        child.add_argument("--data", metavar="sample|PATH", help="the log to measure")
+    for child in (ablations, sweep, transfer):
         child.add_argument("--students", type=whole_number, default=3, metavar="N", help="of each row (default: 3)")
     ablations.add_argument("--report-test", action="store_true", help="also report the test items")
-    sweep.add_argument("--report-test", action="store_true", help="tell the test items, not those of validation")
+    for child in (sweep, transfer):
+        child.add_argument("--report-test", action="store_true", help="tell the test items, not those of validation")
+    transfer.set_defaults(options=commands.transfer_options)
     sweep.add_argument("--over", default="sequences", metavar="sequences|regularisation", help="what is varied")
     sweep.add_argument("--values", type=number, nargs="+", default=[], metavar="X", help="its values (default: a few)")
     sweep.add_argument("--svg", metavar="FILE", help="write a chart into FILE once all is measured")

@@ -252,6 +252,10 @@ def sweep_options(arguments: Namespace) -> dict[str, Any]:
     }
 
 
+def transfer_options(arguments: Namespace) -> dict[str, Any]:
+    return ablations_options(arguments) | {"execute": arguments.execute}
+
+
 def ablations_options(arguments: Namespace) -> dict[str, Any]:
     return {
         "root": open_store(arguments).root,

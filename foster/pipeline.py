@@ -126,7 +126,7 @@ def prepare(spec: RunSpec, run: RunWriter, cache: Path, clock: Clock) -> tuple[W
     with clock.stage("embed"), all_cores():
         world = _embed(spec, run, dataset, split, device, cache)
     with clock.stage("experts"), all_cores():
-        return world, _expert(spec, run, world, expert_shape(split, spec.length), cache, clock)
+        return world, expert_of(spec, run, world, expert_shape(split, spec.length), cache, clock)
 
 
 def _of_this_engine(run: RunWriter) -> None:
@@ -204,9 +204,10 @@ def _embed(spec: RunSpec, run: RunWriter, dataset: Dataset, split: Split, device
     return World(dataset, split, features, protocol, device, digest.hexdigest())
 
 
-def _expert(
+def expert_of(
     spec: RunSpec, run: RunWriter, world: World, config: RecommenderConfig, cache: Path, clock: Clock
 ) -> ExpertTrajectory:
+    """Full-data training of a model of this shape, from the shared cache where it was done before."""
     training = ExpertConfig()
     settings = [ENGINE, asdict(config), asdict(training), spec.seed, computed_on(world.device)]
     recipe = json.dumps(settings, sort_keys=True)

@@ -31,6 +31,11 @@ BENCHMARKS = {
     "Each value is a run in RUNS/.sweep; a call works for --minutes, and the same call again goes on. Scores are of "
     "the validation items, with --report-test of the test items. The regulariser is told of the stored labels, at "
     "γ = 0 too: lower where similar items co-occur more. --svg draws all data sets once they are complete.",
+    "transfer": "whether a set teaches other recommenders: deeper and narrower SASRec, GRU4Rec, another text encoder. "
+    "Each kind of student learns from one run's set by the recipes that travel with it, beside the same kind on "
+    "everything, on random real sequences, on uniform items with a teacher's labels, and untrained. The other encoder "
+    "is latent semantic analysis of the texts. What is done is kept in RUNS/.transfer, and the same call again goes "
+    "on. Scores are of the validation items, with --report-test of the test items.",
     "ablations": "what each part of the loop is good for: one thing changed at a time. "
     "All rows have the same log, expert, start and student seeds: the loop as it is; all items in every step; no reset "
     "to anchors; no regulariser; no momentum; damped; without the model that follows the set alone; θ on events, not "

@@ -1,0 +1,206 @@
+"""Whether a set that was distilled with one recommender teaches others: students of other shapes, and of other text.
+
+The set is an ordinary run's, in a store of its own, ROOT/.transfer. Students of every kind learn from it by the recipes
+that travel with it, tuned for none of them; beside them stand the same kind on everything (validated as the run's own
+expert is), on random real sequences, on uniform items with the run's teacher's labels, and untrained. With another text
+encoder a student reads its inputs and scores items through that; the labels, which are distributions over items, are
+what the set says they are.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from torch import Generator, Tensor
+
+from foster import pipeline
+from foster.bench import Say
+from foster.bench.lsa import latent_semantic
+from foster.bench.planted import tiny_folder
+from foster.bench.working import progress_of, progress_table, runs_of, work_on
+from foster.clock import Clock
+from foster.condensers import random_real, uniform_items, with_teacher_labels
+from foster.console import table
+from foster.encoder import public_features
+from foster.errors import UserError
+from foster.evaluate import Part, model_scorer
+from foster.formats import load_dataset
+from foster.hard_form import HARD, read_hard
+from foster.launch import Execute
+from foster.metrics import summary
+from foster.parallel import all_cores, side_by_side
+from foster.recommender import RecommenderConfig, SequentialRecommender
+from foster.runs import Run, RunState, RunStore, RunWriter
+from foster.spec import RunSpec
+from foster.students import Draw, derived_seed, every_step, spread, train_student
+from foster.synthetic import SyntheticSequences, drawn_rows, hard_batch, rounded
+from foster.training import Recipe
+from foster.world import World
+
+STORE = ".transfer"
+METRIC = "recall@10"
+QUICK = RunSpec(sequences=3, length=4, steps=2, students=1, device="cpu")
+QUICK_KINDS = ("gru4rec", "lsa")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """changes: of the shape it was distilled with; texts: embeddings of another encoder, None for the run's own."""
+
+    about: str
+    changes: dict[str, Any]
+    texts: Callable[[Sequence[str]], Tensor] | None = None
+
+
+KINDS = {
+    "same": Kind("SASRec, as it was distilled with", {}),
+    "deeper": Kind("SASRec of three layers", {"layers": 3}),
+    "narrow": Kind("SASRec of width 64", {"width": 64}),
+    "gru4rec": Kind("GRU4Rec", {"backbone": "gru4rec"}),
+    "lsa": Kind("SASRec on latent semantic analysis of the texts", {}, latent_semantic),
+}
+ROWS = {
+    "full": "everything",
+    "soft": "foster, soft",
+    "hard": "foster, hard",
+    "teacher_uniform": "uniform items, a teacher's labels",
+    "random": "random real sequences",
+    "untrained": "nothing",
+}
+
+
+def measure(
+    quick: bool,
+    say: Say,
+    *,
+    root: Path,
+    data: str | None,
+    spec: RunSpec,
+    minutes: float,
+    execute: Execute | None = None,
+) -> dict[str, Any]:
+    """complete; kinds: name → row → the metrics of `part`, as they are done. What is done is kept in ROOT/.transfer.
+
+    minutes: after them the run stops at its next checkpoint, and no further kind is begun.
+    """
+    if not quick:
+        if data is None:
+            raise UserError("there is nothing to measure; give --data, or --quick")
+        store = RunStore(root / STORE, bundled=None)
+        return _measured(store, replace(spec, data=data), tuple(KINDS), minutes, say, execute)
+    if data is not None:
+        raise UserError("--quick measures a tiny world of its own; leave out --data, or --quick")
+    with tempfile.TemporaryDirectory() as folder:
+        tiny = replace(QUICK, data=str(tiny_folder(Path(folder) / "tiny")), report_test=spec.report_test)
+        return _measured(RunStore(Path(folder) / "runs", bundled=None), tiny, QUICK_KINDS, minutes, say, execute)
+
+
+def _measured(
+    store: RunStore, spec: RunSpec, names: tuple[str, ...], minutes: float, say: Say, execute: Execute | None
+) -> dict[str, Any]:
+    deadline = time.monotonic() + 60 * minutes
+    load_dataset(spec.data)  # so that bad data is refused before the first minute
+    (run,) = runs_of([spec], store)
+    work_on([run], store, deadline, say, execute)
+    part: Part = "test" if spec.report_test else "valid"
+    kinds: dict[str, Any] = {}
+    if run.status().state is RunState.DONE:
+        for name in names:
+            file = run.path / "transfer" / f"{name}.json"
+            if not file.is_file() and time.monotonic() < deadline:
+                say(f"{name}: {KINDS[name].about}")
+                _one_kind(run, store.cache, name, part)
+            if file.is_file():
+                kinds[name] = json.loads(file.read_text())
+    return {
+        "complete": len(kinds) == len(names),
+        "data": spec.data,
+        "part": part,
+        "metric": METRIC,
+        "budget": {"sequences": spec.sequences, "length": spec.length},
+        "students": spec.students,
+        "store": str(store.root),
+        "run": progress_of(run),
+        "kinds": kinds,
+    }
+
+
+def _one_kind(run: Run, cache: Path, name: str, part: Part) -> None:
+    spec, kind = run.spec, KINDS[name]
+    with RunWriter(run.path) as writer:
+        clock = Clock(writer)
+        world, own_expert = pipeline.prepare(spec, writer, cache, clock)
+        draws = _draws(spec, writer, world, own_expert.load(own_expert.best, world.device))
+        if kind.texts is not None:
+            features = public_features(kind.texts(world.dataset.catalog.texts)).to(world.device)
+            world = replace(world, features=features, key=f"{world.key}/{name}")
+        shape = replace(pipeline.student_shape(spec), **kind.changes)
+        full_shape = replace(pipeline.expert_shape(world.split, spec.length), **kind.changes)
+        with all_cores():
+            expert = pipeline.expert_of(spec, writer, world, full_shape, cache, clock)
+        scores = {"full": [_scored(world, expert.load(expert.best, world.device), part)]}
+        jobs = [(row, k) for row in draws for k in range(spec.students)]
+        work = (partial(_student, world, shape, *draws[row], derived_seed(spec.seed, row, k), part) for row, k in jobs)
+        with closing(side_by_side(work, world.device)) as found:
+            for (row, _), metrics in zip(jobs, found, strict=True):
+                scores.setdefault(row, []).append(metrics)
+        writer.path(f"transfer/{name}.json")
+        writer.write_json(f"transfer/{name}.json", {row: spread(scores[row]) for row in ROWS})
+
+
+def _draws(
+    spec: RunSpec, writer: RunWriter, world: World, teacher: SequentialRecommender
+) -> dict[str, tuple[Draw | None, Recipe]]:
+    """Row → what its students draw from, whatever their kind, and by which recipe they learn."""
+    soft, recipe = SyntheticSequences.load(writer.path(pipeline.SOFT_FILE))
+    basis, draw = soft.basis(world.features), Generator().manual_seed(derived_seed(spec.seed, "transfer"))
+    items = uniform_items(world.n_items, spec.sequences, spec.length, draw).to(world.device)
+    rank = len(soft.projection)
+    taught = with_teacher_labels(items, soft.orders.to(world.device), [teacher], world.features, rank, draw)
+    taught = replace(taught, queries=rounded(taught.queries))
+    real = random_real(world.split.train, spec.sequences, spec.length, draw)
+    plain = pipeline.HARD_RECIPE
+    return {
+        "soft": (drawn_rows(soft.to(world.device), basis, recipe), recipe),
+        "hard": (every_step(hard_batch(read_hard(writer, HARD, world).to(world.device))), plain),
+        "teacher_uniform": (drawn_rows(taught, taught.basis(world.features), recipe), recipe),
+        "random": (every_step(hard_batch(real.to(world.device))), plain),
+        "untrained": (None, recipe),
+    }
+
+
+def _student(
+    world: World, shape: RecommenderConfig, draw: Draw | None, recipe: Recipe, seed: int, part: Part
+) -> dict[str, float]:
+    shape = replace(shape, dropout=recipe.dropout)
+    return _scored(world, train_student(draw, world.features, shape, recipe, seed), part)
+
+
+def _scored(world: World, model: SequentialRecommender, part: Part) -> dict[str, float]:
+    return summary(world.protocol.ranks(model_scorer(model, world.features), part))
+
+
+def text(found: dict[str, Any]) -> str:
+    if not found["kinds"]:
+        told = progress_table([found["run"]])
+    else:
+        rows = []
+        for name, kind in found["kinds"].items():
+            full = kind["full"][METRIC]["mean"]
+            cells = [KINDS[name].about, f"{full:.4f}"]
+            for row in list(ROWS)[1:]:
+                each = kind[row][METRIC]
+                share = "" if full == 0 else f" ({each['mean'] / full:.0%})"
+                cells.append(f"{each['mean']:.4f} ± {each['std']:.4f}{share}")
+            rows.append(tuple(cells))
+        head = ("student", *ROWS.values())
+        told = f"{found['data']}, {found['part']} Recall@10\n\n{table(head, rows, numbers=range(1, len(head)))}"
+    return told if found["complete"] else f"{told}\n\nnot complete: the same command again goes on from here"
