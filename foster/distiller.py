@@ -39,7 +39,7 @@ from foster.parallel import side_by_side
 from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender
 from foster.subset import ItemSubset, draw_subset, read_with, whole_catalogue
 from foster.synthetic import SyntheticSequences
-from foster.training import Batch, RealWindows, Recipe, Trainer, mix
+from foster.training import Batch, RealWindows, Recipe, Trainer, mix, states_at
 
 T = TypeVar("T")
 
@@ -128,8 +128,8 @@ class View:
         table = model.item_table(self.features)
         order = self.ids.argsort()
         rows = order[torch.searchsorted(self.ids[order], real.items.contiguous())]
-        hidden = model(mix(table, rows, real.weights))
-        return model.logits(hidden[real.targets >= 0], table[: len(self.subset.items)]) - self.subset.log_inclusion
+        hidden = states_at(model, mix(table, rows, real.weights), real.targets >= 0)
+        return model.logits(hidden, table[: len(self.subset.items)]) - self.subset.log_inclusion
 
     def real_loss(self, model: SequentialRecommender, real: Batch, expert: SequentialRecommender | None) -> Tensor:
         """L_D on U: cross-entropy to what the expert expects; without one, to the events themselves."""

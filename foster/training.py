@@ -56,6 +56,25 @@ def mix(table: Tensor, items: Tensor, weights: Tensor) -> Tensor:
     return (F.embedding(items, table) * weights.unsqueeze(-1)).sum(-2)
 
 
+BLOCK = 16  # sequences whose states are computed together where lengths differ
+
+
+def states_at(
+    model: SequentialRecommender, inputs: Tensor, wanted: Tensor, generator: Generator | None = None
+) -> Tensor:
+    """States [N, D] of input vectors [B, L, D] at the wanted positions [B, L], row by row.
+
+    Padding is computed, too: where the first sequences are shorter than others, each block of some is cut at its own
+    longest (`RealWindows.draw` puts the shortest first).
+    """
+    blocks = wanted.split(BLOCK)
+    ends = [int(block.any(0).nonzero().amax()) + 1 if block.any() else 0 for block in blocks]
+    if ends[0] == wanted.shape[1]:
+        return model(inputs, generator)[wanted]
+    kept = zip(inputs.split(BLOCK), blocks, ends, strict=True)
+    return torch.cat([model(rows[:, :end], generator)[block[:, :end]] for rows, block, end in kept if end])
+
+
 def next_item_loss(
     model: SequentialRecommender, features: Tensor, batch: Batch, generator: Generator | None = None
 ) -> Tensor:
@@ -70,10 +89,10 @@ def next_item_loss(
         if targets.dtype == torch.int64:
             targets = scored.rows(targets)
     table = model.item_table(features)
-    hidden = model(mix(table, items, batch.weights), generator)
     has_target = targets != NO_TARGET if targets.dtype == torch.int64 else targets.sum(-1) > 0
     # Only positions with a target are scored: real windows are mostly shorter than L.
-    logits = model.logits(hidden[has_target], table if scored is None else table[: len(scored.items)])
+    hidden = states_at(model, mix(table, items, batch.weights), has_target, generator)
+    logits = model.logits(hidden, table if scored is None else table[: len(scored.items)])
     if scored is not None:
         logits = logits - scored.log_inclusion
     return F.cross_entropy(logits, targets[has_target])
@@ -221,6 +240,6 @@ class RealWindows:
             yield self.batch(users.to(self.device), generator)
 
     def draw(self, batch_size: int, generator: Generator) -> Batch:
-        """One batch of users drawn without replacement."""
-        users = torch.randperm(len(self), generator=generator)[:batch_size]
-        return self.batch(users.to(self.device), generator)
+        """One batch of users drawn without replacement, those with the shortest histories first."""
+        users = torch.randperm(len(self), generator=generator)[:batch_size].to(self.device)
+        return self.batch(users[self.sizes[users].argsort(stable=True)], generator)
