@@ -69,7 +69,7 @@ def states_at(
     """
     blocks = wanted.split(BLOCK)
     ends = [int(block.any(0).nonzero().amax()) + 1 if block.any() else 0 for block in blocks]
-    if ends[0] == wanted.shape[1]:
+    if ends[0] == wanted.shape[1] or not any(ends):
         return model(inputs, generator)[wanted]
     kept = zip(inputs.split(BLOCK), blocks, ends, strict=True)
     return torch.cat([model(rows[:, :end], generator)[block[:, :end]] for rows, block, end in kept if end])
@@ -201,7 +201,7 @@ def train(trainer: Trainer, batches: Iterable[Batch]) -> Iterator[float]:
 
 
 class RealWindows:
-    """Mini-batches of real training windows: for every user a random window of L+1 consecutive events, each epoch.
+    """Mini-batches of real training windows: of each user that is drawn a random window of L+1 consecutive events.
 
     Raises UserError if no user has two training events: there is no next item to learn.
     """
@@ -232,12 +232,6 @@ class RealWindows:
         rows = self.items[torch.where(inside, first.unsqueeze(1) + columns, 0)]
         targets = torch.where(inside[:, 1:], rows[:, 1:], NO_TARGET)
         return Batch(rows[:, :-1, None], inside[:, :-1, None].float(), targets)
-
-    def epoch(self, batch_size: int, generator: Generator) -> Iterator[Batch]:
-        """Every user once, in a random order. generator lives on the CPU."""
-        order = torch.randperm(len(self), generator=generator)
-        for users in order.split(batch_size):
-            yield self.batch(users.to(self.device), generator)
 
     def draw(self, batch_size: int, generator: Generator) -> Batch:
         """One batch of users drawn without replacement, those with the shortest histories first."""

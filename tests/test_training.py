@@ -14,7 +14,7 @@ from torch import Generator
 from foster.errors import UserError
 from foster.interactions import Interactions
 from foster.recommender import RecommenderConfig, build_recommender
-from foster.training import NO_TARGET, Batch, RealWindows, Recipe, Trainer, next_item_loss, train
+from foster.training import NO_TARGET, Batch, RealWindows, Recipe, Trainer, next_item_loss, states_at, train
 
 CPU = torch.device("cpu")
 SHAPE = RecommenderConfig(width=16, max_length=6, dropout=0.3)
@@ -98,10 +98,25 @@ def test_muon_moves_all_directions_of_a_matrix_alike_and_leaves_vectors_to_adam(
     assert float(moved["blocks.0.out.bias"].detach().abs().max()) == pytest.approx(Recipe().learning_rate, rel=0.01)
 
 
-def test_an_epoch_shows_every_user_once() -> None:
-    log = cycle_log(n_users=N_ITEMS, length=3)
-    seen = torch.cat([b.items[:, 0, 0] for b in RealWindows(log, 5, CPU).epoch(10, Generator().manual_seed(0))])
-    assert sorted(seen.tolist()) == list(range(N_ITEMS))
+def test_a_draw_holds_users_once_with_short_histories_first() -> None:
+    sizes = [5, 2, 9, 3, 2, 7]
+    log = Interactions(np.arange(sum(sizes)), np.cumsum([0, *sizes]), tuple("abcdef"))
+    windows = RealWindows(log, 8, CPU)
+    drawn = windows.draw(10, Generator().manual_seed(0))
+    assert drawn.weights[..., 0].sum(1).tolist() == [2, 2, 3, 5, 7, 8]
+    assert sorted(drawn.items[:, 0, 0].tolist())[:3] == [0, 5, 7]
+    some = [windows.draw(2, Generator().manual_seed(seed)) for seed in range(20)]
+    assert all(each.weights[0].sum() <= each.weights[1].sum() for each in some)
+    assert len({each.target_ids.tolist()[-1] for each in some}) > 2
+
+
+def test_states_of_blocks_that_are_cut_are_those_of_the_whole() -> None:
+    lengths = torch.tensor([0, 1, 2, *range(1, 30), 30, 12, 0])
+    wanted = torch.arange(30) < lengths.unsqueeze(1)
+    inputs = torch.randn(len(lengths), 30, 16, generator=Generator().manual_seed(0))
+    shape = RecommenderConfig(width=16, max_length=30)
+    model = build_recommender(8, shape, Generator().manual_seed(0))
+    torch.testing.assert_close(states_at(model, inputs, wanted), model(inputs)[wanted])
 
 
 def test_users_with_one_event_are_left_out_and_pairs_are_kept() -> None:
