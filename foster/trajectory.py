@@ -41,7 +41,7 @@ class ExpertConfig:
     weight_decay: float = 1e-4
     batch_size: int = 64
     averaging: float = 0.99
-    subset: int = 2048
+    subset: int = 1024
     patience: int = 4
     check_every: int | None = None
 
