@@ -51,7 +51,7 @@ def test_more_sequences_take_more_bytes_and_every_value_has_its_rows(data: str, 
     assert len(RunStore(tmp_path / sweep.STORE, bundled=None).list()) == 2
     root = ET.fromstring(chart.read_text(encoding="utf-8"))
     said = " ".join(root.itertext())
-    assert "cycle & <co>: recall@10 on test items" in said
+    assert "cycle & <co>: Recall@10 on test items" in said
     assert "full data" in said
     assert len(root.findall(".//{*}circle")) == 2 * 5 + 2 * 2
 

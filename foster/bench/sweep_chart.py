@@ -26,7 +26,8 @@ Pairs = Sequence[tuple[float, float]]
 
 def drawn(found: dict[str, Any]) -> str:
     """found: of a complete `foster.bench.sweep`."""
-    names, rows = "recall@10 on " + found["part"] + " items", []
+    part = {"valid": "validation", "test": "test"}[found["part"]]
+    names, rows = f"Recall@10 on {part} items", []
     budget = found["over"] == "sequences"
     for number, each in enumerate(found["sets"]):
         points, title = each["points"], plain(str(each["data"]).rstrip("/").rsplit("/", 1)[-1], 30)
@@ -112,7 +113,7 @@ def _panel(
         parts.append(tag("path", d=line, stroke=colour, stroke_width=2, stroke_dasharray=dash, fill="none"))
         parts += [tag("circle", cx=f"{x:.1f}", cy=f"{y:.1f}", r=3, fill=colour) for x, y in spots]
         if len(curves) > 1:
-            column, row = LEFT + 190 * (place % 2), BASE + 54 + 16 * (place // 2)
+            column, row = LEFT + 220 * (place % 2), BASE + 54 + 16 * (place // 2)
             line = f"M{column} {row - 4}h24"
             parts.append(tag("path", d=line, stroke=colour, stroke_width=2, stroke_dasharray=dash))
             parts.append(_text(name, column + 30, row, SOFT))
