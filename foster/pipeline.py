@@ -58,6 +58,7 @@ FULL = RecommenderConfig(width=128, layers=1, temperature=0.1, dropout=0.2)
 SOFT_RECIPE = Recipe(
     steps=800, learning_rate=4e-2, matrix_rate=0.05, warmup=30, dropout=0.15, batch_size=10, subset=1024
 )
+FEWEST_STEPS, STEPS_A_READING = 200, 10  # of a student of a set with few readings, at most those of SOFT_RECIPE
 STUDENT = replace(FULL, dropout=SOFT_RECIPE.dropout)
 HARD_RECIPE = Recipe(steps=120, learning_rate=5e-3, matrix_rate=0.01, dropout=0.5, subset=1024)
 SNAPSHOTS = 30
@@ -243,21 +244,21 @@ def _distil(
     positions = spec.sequences * spec.length
     steps = default_steps(world.n_items, positions, len(world.split.train.items)) if spec.steps is None else spec.steps
     state_file = run.path("checkpoints/distil.safetensors")
-    start = starting_set(spec, run, world, teacher)
+    start, recipe = starting_set(spec, run, world, teacher)
     basis = start.basis(world.features)
 
     config = DistillConfig(steps=steps, regularisation=spec.regularisation)
     windows = RealWindows(world.split.train, spec.length, world.device)
     seed = derived_seed(spec.seed, "distil")
     distiller = Distiller(
-        start, world.features, windows, student_shape(spec), SOFT_RECIPE, config, seed, teacher, run.checkpoint
+        start, world.features, windows, student_shape(spec), recipe, config, seed, teacher, run.checkpoint
     )
     if state_file.is_file():
         distiller.restore(load_file(state_file))
     keep = set(np.unique(np.geomspace(1, max(1, steps), SNAPSHOTS).round().astype(int)).tolist())
     if distiller.step == 0:
         run.write_table("snapshots/000000.parquet", snapshot_table(start, basis))
-        judged = distiller.begin(partial(rows.on_start, start, SOFT_RECIPE))
+        judged = distiller.begin(partial(rows.on_start, start, recipe))
         run.event("valid", step=0, **judged)
     for event in distiller.run():
         if event.step in keep:
@@ -271,7 +272,7 @@ def _distil(
         clock.progress(event.step / steps, f"step {event.step} of {steps}")
 
     learned = distiller.synthetic.detach()
-    run.write_file(SOFT_FILE, lambda path: learned.save(path, SOFT_RECIPE, world.n_items))
+    run.write_file(SOFT_FILE, lambda path: learned.save(path, recipe, world.n_items))
     final = SyntheticSequences.load(run.path(SOFT_FILE))[0].to(world.device)
     if not run.path(HARD).is_file():  # chosen once: rows that are done are of what was chosen then
         shape = replace(student_shape(spec), dropout=HARD_RECIPE.dropout)
@@ -282,8 +283,15 @@ def _distil(
     return final, steps
 
 
-def starting_set(spec: RunSpec, run: RunWriter, world: World, teacher: SequentialRecommender) -> SyntheticSequences:
-    """The set before the first step, as read back from disk; made and kept at the first call."""
+def soft_recipe(readings: int) -> Recipe:
+    """By which students of a set of so many readings learn: a small one has been seen over and over in fewer steps."""
+    return replace(SOFT_RECIPE, steps=min(SOFT_RECIPE.steps, max(FEWEST_STEPS, STEPS_A_READING * readings)))
+
+
+def starting_set(
+    spec: RunSpec, run: RunWriter, world: World, teacher: SequentialRecommender
+) -> tuple[SyntheticSequences, Recipe]:
+    """The set before the first step and its recipe, as read back from disk; made and kept at the first call."""
     file = run.path(START_FILE)
     if not file.is_file():
         available = log_bytes(world.split.train, world.n_items)
@@ -297,8 +305,10 @@ def starting_set(spec: RunSpec, run: RunWriter, world: World, teacher: Sequentia
         items = arranged_by_teacher(teacher, world.features, drawn, spec.sequences, draw)
         orders = reading_orders(form.readings, spec.length, draw).to(world.device)
         start = with_teacher_labels(items, orders, [teacher], world.features, form.rank, draw)
-        run.write_file(START_FILE, lambda path: start.save(path, SOFT_RECIPE, world.n_items))
-    return SyntheticSequences.load(file)[0].to(world.device)
+        recipe = soft_recipe(len(start.queries))
+        run.write_file(START_FILE, lambda path: start.save(path, recipe, world.n_items))
+    start, recipe = SyntheticSequences.load(file)
+    return start.to(world.device), recipe
 
 
 def student_shape(spec: RunSpec) -> RecommenderConfig:
@@ -308,9 +318,9 @@ def student_shape(spec: RunSpec) -> RecommenderConfig:
 
 def _check_student(spec: RunSpec, run: RunWriter, world: World, distiller: Distiller) -> None:
     """One fresh student on the set as it stands, on validation: what the live page shows."""
-    draw = drawn_rows(distiller.synthetic.detach(), distiller.basis, SOFT_RECIPE)
+    draw = drawn_rows(distiller.synthetic.detach(), distiller.basis, distiller.recipe)
     seed = derived_seed(spec.seed, "check", distiller.step)
-    student = train_student(draw, world.features, student_shape(spec), SOFT_RECIPE, seed, run.checkpoint)
+    student = train_student(draw, world.features, student_shape(spec), distiller.recipe, seed, run.checkpoint)
     found = summary(world.protocol.ranks(model_scorer(student, world.features), "valid"))
     run.event("valid", step=distiller.step, **found)
 

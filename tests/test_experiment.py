@@ -13,7 +13,7 @@ import torch
 from short_runs import short_runs
 
 from foster.errors import UserError
-from foster.pipeline import choose_device, execute
+from foster.pipeline import choose_device, execute, soft_recipe
 from foster.recommend import load_model
 from foster.runs import RunStore, RunWriter
 from foster.spec import RunSpec
@@ -137,3 +137,9 @@ def test_more_sequences_than_users_and_no_steps_still_report(world: RunSpec, tmp
 def test_cuda_without_a_gpu_says_what_to_do() -> None:
     with pytest.raises(UserError, match="--device cpu"):
         choose_device("cuda")
+
+
+def test_students_of_few_readings_take_fewer_steps_and_never_more_than_of_many() -> None:
+    steps = [soft_recipe(readings).steps for readings in (1, 30, 79, 80, 10_000)]
+    assert steps == [200, 300, 790, 800, 800]
+    assert soft_recipe(1).learning_rate == soft_recipe(1000).learning_rate

@@ -189,8 +189,7 @@ def _row(run: Run, writer: RunWriter, cache: Path, name: str) -> dict[str, Any]:
     if name == "no_subset" and world.n_items <= 2 * config.subset:
         return {"same_as": "default", "why": f"{world.n_items:,} items are all in every step"}
     teacher = expert.load(expert.best, world.device)
-    start = pipeline.starting_set(spec, writer, world, teacher)
-    recipe = pipeline.SOFT_RECIPE
+    start, recipe = pipeline.starting_set(spec, writer, world, teacher)
     if name in IN_FULL:
         if name == "in_full_longer":
             recipe = replace(recipe, steps=2 * recipe.steps)
@@ -199,7 +198,9 @@ def _row(run: Run, writer: RunWriter, cache: Path, name: str) -> dict[str, Any]:
         return _judged(in_full(teacher, world.features, read, recipe), recipe, spec, writer, world)
     made: list[SyntheticSequences] = []
     began = time.perf_counter()
-    peak = above(lambda: made.append(_made(name, spec, writer, world, teacher, start, config)), world.device.type)
+    peak = above(
+        lambda: made.append(_made(name, spec, writer, world, teacher, start, recipe, config)), world.device.type
+    )
     spent = time.perf_counter() - began
     file = writer.path(f"ablations/{name}.safetensors")
     made[0].detach().save(file, recipe, world.n_items)
@@ -216,6 +217,7 @@ def _made(
     world: World,
     teacher: SequentialRecommender,
     start: SyntheticSequences,
+    recipe: Recipe,
     config: DistillConfig,
 ) -> SyntheticSequences:
     if name == "leading":
@@ -235,7 +237,7 @@ def _made(
     windows = RealWindows(world.split.train, spec.length, world.device)
     shape, seed = pipeline.student_shape(spec), derived_seed(spec.seed, "distil")
     expert = teacher if ROWS[name].expert else None
-    loop = ROWS[name].loop(start, world.features, windows, shape, pipeline.SOFT_RECIPE, config, seed, expert)
+    loop = ROWS[name].loop(start, world.features, windows, shape, recipe, config, seed, expert)
     loop.each_step = writer.checkpoint
     for _ in loop.run():
         pass
