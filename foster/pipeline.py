@@ -58,7 +58,7 @@ FULL = RecommenderConfig(width=128, layers=1, temperature=0.1, dropout=0.2)
 SOFT_RECIPE = Recipe(
     steps=800, learning_rate=4e-2, matrix_rate=0.05, warmup=30, dropout=0.15, batch_size=10, subset=1024
 )
-FEWEST_STEPS, STEPS_A_READING = 200, 10  # of a student of a set with few readings, at most those of SOFT_RECIPE
+FEWEST_STEPS, STEPS_A_LABEL = 200, 1.6  # of a student of a set with few labels, at most those of SOFT_RECIPE
 STUDENT = replace(FULL, dropout=SOFT_RECIPE.dropout)
 HARD_RECIPE = Recipe(steps=120, learning_rate=5e-3, matrix_rate=0.01, dropout=0.5, subset=1024)
 SNAPSHOTS = 30
@@ -283,9 +283,10 @@ def _distil(
     return final, steps
 
 
-def soft_recipe(readings: int) -> Recipe:
-    """By which students of a set of so many readings learn: a small one has been seen over and over in fewer steps."""
-    return replace(SOFT_RECIPE, steps=min(SOFT_RECIPE.steps, max(FEWEST_STEPS, STEPS_A_READING * readings)))
+def soft_recipe(labels: int) -> Recipe:
+    """By which students of a set of so many labels learn: longer on a few they only overfit."""
+    steps = max(FEWEST_STEPS, round(STEPS_A_LABEL * labels))
+    return replace(SOFT_RECIPE, steps=min(SOFT_RECIPE.steps, steps))
 
 
 def starting_set(
@@ -305,7 +306,7 @@ def starting_set(
         items = arranged_by_teacher(teacher, world.features, drawn, spec.sequences, draw)
         orders = reading_orders(form.readings, spec.length, draw).to(world.device)
         start = with_teacher_labels(items, orders, [teacher], world.features, form.rank, draw)
-        recipe = soft_recipe(len(start.queries))
+        recipe = soft_recipe(start.queries[..., 0].numel())
         run.write_file(START_FILE, lambda path: start.save(path, recipe, world.n_items))
     start, recipe = SyntheticSequences.load(file)
     return start.to(world.device), recipe

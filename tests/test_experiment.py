@@ -139,7 +139,7 @@ def test_cuda_without_a_gpu_says_what_to_do() -> None:
         choose_device("cuda")
 
 
-def test_students_of_few_readings_take_fewer_steps_and_never_more_than_of_many() -> None:
-    steps = [soft_recipe(readings).steps for readings in (1, 30, 79, 80, 10_000)]
-    assert steps == [200, 300, 790, 800, 800]
+def test_students_of_few_labels_take_fewer_steps_and_never_more_than_of_many() -> None:
+    steps = [soft_recipe(labels).steps for labels in (1, 120, 300, 500, 10_000)]
+    assert steps == [200, 200, 480, 800, 800]
     assert soft_recipe(1).learning_rate == soft_recipe(1000).learning_rate
