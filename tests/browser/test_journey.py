@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow
 import pytest
-from browser_tools import Visitor, serving, until
+from browser_tools import Visitor, serving, small, until
 from playwright.sync_api import expect
 from pyarrow import compute, csv
 from run_folders import lay_run
@@ -73,6 +73,7 @@ def test_a_run_is_launched_watched_and_outlives_its_server(tmp_path: Path, visit
         page = visitor.page
         page.get_by_role("link", name="Distil", exact=True).first.wait_for(state="visible")
         visitor.open(f"{address}/distil?data={cut}")
+        small(visitor)
         page.get_by_text("Everything else").click()
         page.get_by_role("spinbutton", name="Distillation steps").fill(str(STEPS))
         page.get_by_role("spinbutton", name="Fresh students a row").fill("1")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from browser_tools import Visitor, download, serving, unpacked, until
+from browser_tools import Visitor, download, serving, small, unpacked, until
 from playwright.sync_api import Browser
 from run_folders import HOSTILE
 
@@ -81,6 +81,7 @@ def test_a_researcher_brings_a_log_distils_it_and_takes_it_away(
         page.wait_for_url("**/distil?*")
         visitor.idle()
         assert "60 users, 12 items, 420 events" in visitor.text()
+        small(visitor)
         page.get_by_text("Everything else").click()
         page.get_by_role("spinbutton", name="Distillation steps").fill("4")
         page.get_by_role("spinbutton", name="Fresh students a row").fill("1")
