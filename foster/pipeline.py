@@ -62,7 +62,7 @@ FEWEST_STEPS, STEPS_A_LABEL = 200, 1.6  # of a student of a set with few labels,
 STUDENT = replace(FULL, dropout=SOFT_RECIPE.dropout)
 HARD_RECIPE = Recipe(steps=120, learning_rate=5e-3, matrix_rate=0.01, dropout=0.5, subset=1024)
 SNAPSHOTS = 30
-START_FILE, SOFT_FILE = "checkpoints/start.safetensors", "synthetic.safetensors"
+START_FILE, SOFT_FILE, ENGINE_FILE = "checkpoints/start.safetensors", "synthetic.safetensors", "checkpoints/engine.json"
 # Raise it when equal settings learn something else: experts and checkpoints of another engine are not gone on from.
 ENGINE = 6
 
@@ -132,11 +132,16 @@ def prepare(spec: RunSpec, run: RunWriter, cache: Path, clock: Clock) -> tuple[W
 
 def _of_this_engine(run: RunWriter) -> None:
     """Raises UserError for a run that another engine has begun: half of each would be neither's result."""
-    mark = run.path("checkpoints/engine.json")
-    begun = run.path(START_FILE).is_file()
-    if (json.loads(mark.read_text()) if mark.is_file() else ENGINE if not begun else None) != ENGINE:
+    if begun_by_another(run.folder):
         raise UserError("this run was begun by another version of foster, which learns otherwise; start it anew")
-    run.write_json("checkpoints/engine.json", ENGINE)
+    run.path(ENGINE_FILE)
+    run.write_json(ENGINE_FILE, ENGINE)
+
+
+def begun_by_another(folder: Path) -> bool:
+    """Whether a run's folder holds what another engine made."""
+    mark, begun = folder / ENGINE_FILE, (folder / START_FILE).is_file()
+    return (json.loads(mark.read_text()) if mark.is_file() else None if begun else ENGINE) != ENGINE
 
 
 def choose_device(name: str) -> torch.device:
@@ -303,7 +308,7 @@ def starting_set(
         counts = np.bincount(world.split.train.items, minlength=world.n_items)
         weights = torch.from_numpy(np.sqrt(counts + 0.1)).float()
         drawn = weighted_items(weights, spec.sequences * spec.length, draw).to(world.device)
-        items = arranged_by_teacher(teacher, world.features, drawn, spec.sequences, draw)
+        items = arranged_by_teacher(teacher, world.features, drawn, spec.sequences, draw, run.checkpoint)
         orders = reading_orders(form.readings, spec.length, draw).to(world.device)
         start = with_teacher_labels(items, orders, [teacher], world.features, form.rank, draw)
         recipe = soft_recipe(start.queries[..., 0].numel())

@@ -60,7 +60,7 @@ class Rows:
     def measure(self, soft: SyntheticSequences, steps: int, clock: Clock) -> tuple[dict[str, Any], dict[str, Any]]:
         """All rows, on validation and on test. soft: the distilled set as read back from disk, after so many steps."""
         self._fixed()
-        trained, count = self._trained(soft), self.spec.students
+        trained, count = self.trained(soft), self.spec.students
         order = ("soft", *(name for name in trained if name != "soft"))  # what a person waits for comes first
         jobs = [(name, k) for name in order for k in range(count) if not self.results.has(name, k)]
         done = len(trained) * count - len(jobs)
@@ -91,7 +91,7 @@ class Rows:
             if not self.results.has(name, 0):
                 self.results.add(name, 0, self.results.measure(scorer()))
 
-    def _trained(self, soft: SyntheticSequences) -> dict[str, tuple[Callable[[], Draw | None], Recipe]]:
+    def trained(self, soft: SyntheticSequences) -> dict[str, tuple[Callable[[], Draw | None], Recipe]]:
         """Row → what its students draw from, made at the call, and by which recipe they learn."""
         spec, run, world, features = self.spec, self.run, self.world, self.world.features
         start, soft_recipe = SyntheticSequences.load(run.path("checkpoints/start.safetensors"))

@@ -68,7 +68,8 @@ def states_at(
     longest (`RealWindows.draw` puts the shortest first).
     """
     blocks = wanted.split(BLOCK)
-    ends = [int(block.any(0).nonzero().amax()) + 1 if block.any() else 0 for block in blocks]
+    place = torch.arange(1, wanted.shape[1] + 1, device=wanted.device)
+    ends = torch.stack([(block * place).amax() for block in blocks]).tolist()
     if ends[0] == wanted.shape[1] or not any(ends):
         return model(inputs, generator)[wanted]
     kept = zip(inputs.split(BLOCK), blocks, ends, strict=True)
@@ -122,7 +123,7 @@ class Recipe:
     def pace(self, step: int) -> float:
         """Share of the peak rate at step `step` (from 0)."""
         rise = min(1.0, (step + 1) / max(1, self.warmup))
-        fall = 0.5 * (1 + np.cos(np.pi * step / max(1, self.steps))) if self.decay == "cosine" else 1.0
+        fall = 0.5 * (1 + np.cos(np.pi * min(step, self.steps) / max(1, self.steps))) if self.decay == "cosine" else 1.0
         return rise * float(fall)
 
 

@@ -48,8 +48,8 @@ def train_full(features: Tensor, protocol: Protocol, seed: int, patience: int = 
     best, kept, waited = -1.0, model.state_dict(), 0
     while waited < patience:
         for _ in range(2):
-            for batch in windows.epoch(128, order):
-                trainer.step(batch)
+            for users in torch.randperm(len(windows), generator=order).split(128):
+                trainer.step(windows.batch(users, order))
         now = recall(protocol, model_scorer(model, features), "valid")
         waited += 1
         if now > best:

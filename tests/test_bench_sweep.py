@@ -40,6 +40,7 @@ def test_more_sequences_take_more_bytes_and_every_value_has_its_rows(data: str, 
     assert begun["complete"] is False
     assert not chart.exists()
     assert "goes on from here" in sweep.text(begun)
+    assert "value  state" in sweep.text(begun)
     found = call(tmp_path, data, svg=chart)
     assert found["complete"] is True
     few, many = found["sets"][0]["points"]
@@ -62,6 +63,17 @@ def test_more_sequences_take_more_bytes_and_every_value_has_its_rows(data: str, 
     assert again["sets"] == found["sets"]
 
 
+def test_a_run_of_another_engine_is_no_point_of_a_sweep(
+    data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(foster.pipeline, "ENGINE", -1)
+    call(tmp_path, data, values=(2,))
+    monkeypatch.undo()
+    found = call(tmp_path, data, values=(2,))
+    assert found["complete"] is True
+    assert len(RunStore(tmp_path / sweep.STORE, bundled=None).list()) == 2
+
+
 def test_the_regulariser_is_told_without_its_weight_too(data: str, tmp_path: Path) -> None:
     found = call(tmp_path, data, over="regularisation", values=(0, 30))
     free, held = found["sets"][0]["points"]
@@ -76,6 +88,7 @@ def test_the_regulariser_is_told_without_its_weight_too(data: str, tmp_path: Pat
     [
         ({"over": "titles"}, "choose one of sequences, regularisation"),
         ({"values": (2.5,)}, "give whole numbers"),
+        ({"values": (float("inf"),)}, "give whole numbers"),
         ({"values": (0,)}, "sequences is 0"),
         ({"data": ()}, "--data"),
     ],

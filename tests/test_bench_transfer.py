@@ -62,6 +62,8 @@ def test_every_kind_of_student_learns_from_the_same_set_once(
     report = run.report()
     assert report is not None
     assert full["same"] == report["test"]["full"]["mrr"]["mean"]  # the run's own expert
+    for row in ("soft", "hard", "teacher_uniform", "random", "untrained"):  # and the report's own students
+        assert found["kinds"]["same"][row] == report["test"][row], row
     assert "GRU4Rec" in transfer.text(found)
 
     built.clear()

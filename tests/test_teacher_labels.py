@@ -1,14 +1,14 @@
-"""What a teacher adds to sequences: continuations, walks, labels after every position of every reading."""
+"""What a teacher adds to sequences: arrangements, walks, labels after every position of every reading."""
 
 from __future__ import annotations
 
 import pytest
 import torch
-from cycle_world import cycle_log, random_features
+from cycle_world import N_ITEMS, cycle_log, random_features
 from torch import Generator
 
 from foster.condensers import arranged_by_teacher, teacher_log_labels, teacher_walk, with_teacher_labels
-from foster.recommender import RecommenderConfig
+from foster.recommender import RecommenderConfig, build_recommender
 from foster.training import RealWindows
 from foster.trajectory import ExpertConfig, ExpertTrajectory, train_expert
 
@@ -48,6 +48,19 @@ def test_an_arrangement_goes_on_as_its_teacher_would(expert: ExpertTrajectory) -
     items = torch.tensor([3, 13, 7, 15, 5, 16, 4, 14, 6, 17])  # two stretches of the cycle, out of order
     made = arranged_by_teacher(teacher, FEATURES, items, 2, Generator().manual_seed(0))
     assert made.tolist() == [[3, 4, 5, 6, 7], [13, 14, 15, 16, 17]]
+
+
+def test_no_sequence_holds_an_item_twice_while_others_are_left(expert: ExpertTrajectory) -> None:
+    fresh = build_recommender(16, SHAPE, Generator().manual_seed(0))  # likes most what it has just read
+    items = torch.arange(N_ITEMS).repeat(3)
+    made = arranged_by_teacher(
+        fresh, FEATURES, items[torch.randperm(72, generator=Generator().manual_seed(1))], 9, Generator()
+    )
+    assert made.flatten().bincount(minlength=N_ITEMS).tolist() == [3] * N_ITEMS
+    repeated = sum(8 - len(set(row)) for row in made.tolist())
+    assert repeated <= 2  # the last places take what is left
+    same = arranged_by_teacher(fresh, FEATURES, torch.zeros(6, dtype=torch.int64), 2, Generator())
+    assert same.tolist() == [[0, 0, 0]] * 2
 
 
 def test_one_sequence_of_one_item_is_arranged(expert: ExpertTrajectory) -> None:

@@ -70,6 +70,7 @@ def test_rate_rises_over_the_warm_up_and_falls_to_nearly_nothing() -> None:
     assert rates[0] == pytest.approx(0.1)
     assert max(rates) == rates[9]
     assert rates[99] < 0.001
+    assert recipe.pace(150) == recipe.pace(100) == 0
     assert Recipe(learning_rate=1.0, warmup=0, decay="constant").pace(10**9) == 1.0
 
 

@@ -8,7 +8,7 @@ inputs. What of the present engine grows with the number of items V all the same
   - `Distiller` holds the label basis B [V, r], and makes it from all features once: `basis_mb`, `basis_s` below.
   - Up to V = 2·|U| a step scores the whole catalogue and needs its features [V, D_text] in memory (`whole` below).
   - `pipeline.World` holds the features [V, D_text] in memory in single precision; measured here are the steps alone.
-Outside the loop's steps, and not measured here: teacher continuations and labels score all items for a block of
+Outside the loop's steps, and not measured here: arranging the start and labelling it score all items for a block of
 readings, `fit_queries` holds labels [N, V] of a block, `drawn_rows` finds the likeliest item of every label once, and
 evaluation scores the whole catalogue, as full ranking asks.
 """

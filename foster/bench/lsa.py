@@ -17,7 +17,7 @@ WORD = re.compile(r"\w+")
 
 
 def latent_semantic(texts: Sequence[str], width: int = WIDTH) -> Tensor:
-    """Unit-length embeddings [V, D] of the texts, D = min(width, V, words): the leading left singular directions, times
+    """Unit-length embeddings [V, D] of the texts, D ≤ min(width, V, words): the leading left singular directions, times
     their values, of (1 + log tf)·log(V / df) over words. A text without words gets zeros."""
     counts = [Counter(WORD.findall(text.lower())) for text in texts]
     words = {word: column for column, word in enumerate(sorted({word for each in counts for word in each}))}
@@ -32,5 +32,10 @@ def latent_semantic(texts: Sequence[str], width: int = WIDTH) -> Tensor:
         left, values, _ = svds(matrix, k=width, v0=np.ones(min(shape)))
     else:
         left, values, _ = np.linalg.svd(matrix.toarray(), full_matrices=False)
+    kept = values > 1e-6 * values.max(initial=0.0)  # below it directions are noise
+    left, values = left[:, kept], values[kept]
+    left = left * np.sign(
+        left[np.abs(left).argmax(0), np.arange(len(values))]
+    )  # a sign of its own, whoever computed it
     made = torch.from_numpy(np.ascontiguousarray(left * values)).float()
     return torch.nn.functional.normalize(made, dim=-1)

@@ -78,7 +78,8 @@ def first_order(size: Size, features: Tensor, regularisation: float = 0.0) -> Ca
     )
     recipe = Recipe(steps=1_000_000, learning_rate=2e-2, matrix_rate=0.05, dropout=0.0, batch_size=size.sequences)
     start, windows = planted_set(size, features.device), planted_windows(size, features.device)
-    running = Distiller(start, features, windows, shape(size), recipe, config, seed=0).run()
+    expert = build_recommender(size.text_width, shape(size), Generator().manual_seed(4)).to(features.device)
+    running = Distiller(start, features, windows, shape(size), recipe, config, seed=0, expert=expert).run()
     return lambda: next(running)
 
 

@@ -71,7 +71,8 @@ def measure(
     with tempfile.TemporaryDirectory() as folder:
         store = RunStore(Path(folder) / "runs", bundled=None)
         tiny, few = [str(tiny_folder(Path(folder) / "tiny"))], (2, 3) if over == "sequences" else (0, 0.1)
-        return _measured(store, tiny, QUICK, over, few, minutes, svg, say, execute)
+        quick_spec = replace(QUICK, report_test=spec.report_test)
+        return _measured(store, tiny, quick_spec, over, few, minutes, svg, say, execute)
 
 
 def _measured(
@@ -117,7 +118,7 @@ def _measured(
 def _at(spec: RunSpec, over: str, value: float) -> RunSpec:
     if over == "regularisation":
         return replace(spec, regularisation=value)
-    if value != int(value):
+    if not float(value).is_integer():
         raise UserError(f"a number of sequences is {value:g}; give whole numbers")
     return replace(spec, sequences=int(value))
 
@@ -141,7 +142,7 @@ def _point(run: Run, cache: Path, over: str, part: str) -> dict[str, Any]:
 def text(found: dict[str, Any]) -> str:
     parts = []
     for each in found["sets"]:
-        progress = f"{each['data']}\n\n{progress_table(each['points'])}"
+        progress = f"{each['data']}\n\n{progress_table(each['points'], 'value')}"
         parts.append(_set_text(each, found) if each["complete"] else progress)
     if not found["complete"]:
         parts.append("not complete: the same command again goes on from here")

@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from torch import Generator, Tensor
+from torch import Tensor
 
 from foster import pipeline
 from foster.bench import Say
@@ -27,21 +27,20 @@ from foster.bench.lsa import latent_semantic
 from foster.bench.planted import tiny_folder
 from foster.bench.working import progress_of, progress_table, runs_of, work_on
 from foster.clock import Clock
-from foster.condensers import random_real, uniform_items, with_teacher_labels
 from foster.console import table
 from foster.encoder import public_features
 from foster.errors import UserError
 from foster.evaluate import Part, model_scorer
 from foster.formats import load_dataset
-from foster.hard_form import HARD, read_hard
 from foster.launch import Execute
 from foster.metrics import summary
 from foster.parallel import all_cores, side_by_side
 from foster.recommender import RecommenderConfig, SequentialRecommender
+from foster.rows import Rows
 from foster.runs import Run, RunState, RunStore, RunWriter
 from foster.spec import RunSpec
-from foster.students import Draw, derived_seed, every_step, spread, train_student
-from foster.synthetic import SyntheticSequences, drawn_rows, hard_batch, rounded
+from foster.students import Draw, derived_seed, spread, train_student
+from foster.synthetic import SyntheticSequences
 from foster.training import Recipe
 from foster.world import World
 
@@ -134,47 +133,34 @@ def _measured(
 
 
 def _one_kind(run: Run, cache: Path, name: str, part: Part) -> None:
-    spec, kind = run.spec, KINDS[name]
-    with RunWriter(run.path) as writer:
-        clock = Clock(writer)
-        world, own_expert = pipeline.prepare(spec, writer, cache, clock)
-        draws = _draws(spec, writer, world, own_expert.load(own_expert.best, world.device))
-        if kind.texts is not None:
-            features = public_features(kind.texts(world.dataset.catalog.texts)).to(world.device)
-            world = replace(world, features=features, key=f"{world.key}/{name}")
-        shape = replace(pipeline.student_shape(spec), **kind.changes)
-        full_shape = replace(pipeline.expert_shape(world.split, spec.length), **kind.changes)
-        with all_cores():
-            expert = pipeline.expert_of(spec, writer, world, full_shape, cache, clock)
+    spec, kind, file = run.spec, KINDS[name], f"transfer/{name}.json"
+    with tempfile.TemporaryDirectory() as folder, RunWriter(run.path) as kept:
+        # What is done here is not told as of the run, which is done: its events and its status stay as they are.
+        scratch = RunStore(Path(folder), bundled=None).create(spec)
+        with RunWriter(scratch.path) as writer:
+            clock = Clock(writer)
+            world, own_expert = pipeline.prepare(spec, writer, cache, clock)
+            teacher = own_expert.load(own_expert.best, world.device)
+            rows = Rows(spec, kept, world, teacher, pipeline.student_shape(spec), pipeline.HARD_RECIPE)
+            soft, _ = SyntheticSequences.load(kept.path(pipeline.SOFT_FILE))
+            trained = rows.trained(soft.to(world.device))  # labels of rows are by the run's own features
+            draws = {row: (make(), recipe) for row, (make, recipe) in trained.items() if row in ROWS}
+            if kind.texts is not None:
+                features = public_features(kind.texts(world.dataset.catalog.texts)).to(world.device)
+                world = replace(world, features=features, key=f"{world.key}/{name}")
+            shape = replace(pipeline.student_shape(spec), **kind.changes)
+            full_shape = replace(pipeline.expert_shape(world.split, spec.length), **kind.changes)
+            with all_cores():
+                expert = pipeline.expert_of(spec, writer, world, full_shape, cache, clock)
         scores = {"full": [_scored(world, expert.load(expert.best, world.device), part)]}
         jobs = [(row, k) for row in draws for k in range(spec.students)]
-        work = (partial(_student, world, shape, *draws[row], derived_seed(spec.seed, row, k), part) for row, k in jobs)
+        seeds = {(row, k): derived_seed(spec.seed, "student", row, k) for row, k in jobs}  # those of the report
+        work = (partial(_student, world, shape, *draws[row], seeds[row, k], part) for row, k in jobs)
         with closing(side_by_side(work, world.device)) as found:
             for (row, _), metrics in zip(jobs, found, strict=True):
                 scores.setdefault(row, []).append(metrics)
-        writer.path(f"transfer/{name}.json")
-        writer.write_json(f"transfer/{name}.json", {row: spread(scores[row]) for row in ROWS})
-
-
-def _draws(
-    spec: RunSpec, writer: RunWriter, world: World, teacher: SequentialRecommender
-) -> dict[str, tuple[Draw | None, Recipe]]:
-    """Row → what its students draw from, whatever their kind, and by which recipe they learn."""
-    soft, recipe = SyntheticSequences.load(writer.path(pipeline.SOFT_FILE))
-    basis, draw = soft.basis(world.features), Generator().manual_seed(derived_seed(spec.seed, "transfer"))
-    items = uniform_items(world.n_items, spec.sequences, spec.length, draw).to(world.device)
-    rank = len(soft.projection)
-    taught = with_teacher_labels(items, soft.orders.to(world.device), [teacher], world.features, rank, draw)
-    taught = replace(taught, queries=rounded(taught.queries))
-    real = random_real(world.split.train, spec.sequences, spec.length, draw)
-    plain = pipeline.HARD_RECIPE
-    return {
-        "soft": (drawn_rows(soft.to(world.device), basis, recipe), recipe),
-        "hard": (every_step(hard_batch(read_hard(writer, HARD, world).to(world.device))), plain),
-        "teacher_uniform": (drawn_rows(taught, taught.basis(world.features), recipe), recipe),
-        "random": (every_step(hard_batch(real.to(world.device))), plain),
-        "untrained": (None, recipe),
-    }
+        kept.path(file)
+        kept.write_json(file, {row: spread(scores[row]) for row in ROWS})
 
 
 def _student(

@@ -16,7 +16,7 @@ geometry; the product of the mixed Hessian with v is one forward-mode derivative
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
@@ -42,7 +42,7 @@ class NeverReset(Distiller):
         return self.parted
 
 
-class _Directed(Distiller):
+class _Directed(Distiller, ABC):
     """Another difference for each block of readings; what is reported of a step is the loop's."""
 
     def _difference(

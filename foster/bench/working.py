@@ -15,13 +15,14 @@ from foster.bench import Say
 from foster.console import table
 from foster.errors import UserError
 from foster.launch import Execute, requeue, work
+from foster.pipeline import begun_by_another
 from foster.runs import Run, RunState, RunStore
 from foster.spec import RunSpec
 
 
 def runs_of(wanted: Sequence[RunSpec], store: RunStore) -> list[Run]:
-    """The first run of each specification, created where there is none."""
-    known = {run.spec: run for run in reversed(store.list())}
+    """The newest run of each specification, created where this engine has begun none."""
+    known = {run.spec: run for run in reversed(store.list()) if not begun_by_another(run.path)}
     return [known.get(spec) or store.create(spec) for spec in wanted]
 
 
@@ -69,9 +70,9 @@ def progress_of(run: Run) -> dict[str, Any]:
     }
 
 
-def progress_table(runs: Sequence[dict[str, Any]]) -> str:
+def progress_table(runs: Sequence[dict[str, Any]], told_apart_by: str = "seed") -> str:
     rows = [
-        (each["seed"], each["state"], f"{each['fraction']:.0%}", each["stage"], each["message"], each["run"])
+        (each[told_apart_by], each["state"], f"{each['fraction']:.0%}", each["stage"], each["message"], each["run"])
         for each in runs
     ]
-    return table(("seed", "state", "done", "stage", "at", "run"), rows, numbers=(0, 2))
+    return table((told_apart_by, "state", "done", "stage", "at", "run"), rows, numbers=(0, 2))

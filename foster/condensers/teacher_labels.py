@@ -5,6 +5,8 @@ The strongest simple control of the feasibility study, and the start of the FOST
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Generator, Tensor
 
@@ -30,12 +32,19 @@ def teacher_log_labels(teachers: list[SequentialRecommender], features: Tensor, 
 
 @torch.no_grad()
 def arranged_by_teacher(
-    teacher: SequentialRecommender, features: Tensor, items: Tensor, sequences: int, generator: Generator
+    teacher: SequentialRecommender,
+    features: Tensor,
+    items: Tensor,
+    sequences: int,
+    generator: Generator,
+    each_position: Callable[[], None] = lambda: None,
 ) -> Tensor:
     """The given items [M·L], each as often as it is given, as M sequences [M, L]: they open with the first M, then each
-    in turn goes on with an item that is drawn from the teacher's distribution after the prefix, among those left.
+    in turn goes on with an item that is drawn from the teacher's distribution after the prefix, among those left; none
+    that it holds, while others are left.
 
-    So the set holds what it is meant to hold, in an order that a history might have. generator: on the CPU.
+    So the set holds what it is meant to hold, in an order that a history might have. generator: on the CPU;
+    each_position is called after each and may raise to stop.
     """
     arranged, left = items[:sequences, None].cpu(), items[sequences:].cpu()
     table = teacher.item_table(features)
@@ -43,12 +52,14 @@ def arranged_by_teacher(
         ones = torch.ones(*arranged.shape, 1, device=table.device)
         hidden = teacher(mix(table, arranged.to(table.device).unsqueeze(-1), ones))[:, -1]
         following = []
-        for state in hidden:
-            p = teacher.logits(state, table[left.to(table.device)]).softmax(-1).cpu()
-            place = int(torch.multinomial(p, 1, generator=generator))
+        for row, scores in zip(arranged, teacher.logits(hidden, table).cpu(), strict=True):
+            held = torch.isin(left, row)
+            open_to = scores[left] if bool(held.all()) else scores[left].masked_fill(held, -torch.inf)
+            place = int(torch.multinomial(open_to.softmax(-1), 1, generator=generator))
             following.append(left[place])
             left = torch.cat([left[:place], left[place + 1 :]])
         arranged = torch.cat([arranged, torch.stack(following).unsqueeze(1)], 1)
+        each_position()
     return arranged.to(features.device)
 
 
