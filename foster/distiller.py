@@ -4,7 +4,7 @@ Notation: S the synthetic sequences, q their label queries, P their label distri
 item subset, L_D the loss on real windows, L_S the loss on S; z = q·Bᵀ the label logits.
 
 L_D asks for what the expert expects after every prefix of a real window, not for the one event that happened to follow:
-the same data, of which a step sees a few windows only, with far less noise. Without an expert it asks for the events.
+the same data, of which a step sees a few windows only, with less noise. Without an expert it asks for the events.
 
     once a step:   ω ← a point on the path of a student that learns from S;  θ ← ω, its optimiser and dropout included
     K times:       ω ← Adam(ω, ∇_ω L_S(ω));   θ ← Adam(θ, ∇_θ [L_S(θ) + c·L_D(θ)])
