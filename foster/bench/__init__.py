@@ -25,8 +25,7 @@ BENCHMARKS = {
     "checkpoint and says how far it is; the same call again goes on, also after a kill. Once complete: Recall@10 and "
     "NDCG@10 on the test items, the share of the full-data model with a 95 % interval (hierarchical bootstrap over "
     "users, distillations and students, 2,000 draws), and how surely the soft set is above its own start and each "
-    "control (one-sided p, over the controls corrected by Holm's method). Finished runs are kept: after a change of "
-    "the engine give another --runs.",
+    "control (one-sided p, over the controls corrected by Holm's method). Finished runs of this engine are kept.",
     "sweep": "what the budget or the regularisation weight does: recall, bytes and co-occurrence at several values. "
     "Each value is a run in RUNS/.sweep; a call works for --minutes, and the same call again goes on. Scores are of "
     "the validation items, with --report-test of the test items. The regulariser is told of the stored labels, at "

@@ -16,7 +16,6 @@ form.
 from __future__ import annotations
 
 import json
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -31,13 +30,12 @@ from foster import pipeline
 from foster.bench import Say
 from foster.bench.apart import above, apart
 from foster.bench.labels import of_labels
-from foster.bench.planted import tiny_folder
 from foster.bench.variants import Damped, Exact, FiniteDifference, Joint, NeverReset
+from foster.bench.working import kept_in, runs_of
 from foster.clock import Clock
 from foster.condensers import random_real, teacher_log_labels, uniform_items, with_teacher_labels
 from foster.console import table
 from foster.distiller import DistillConfig, Distiller, default_steps
-from foster.errors import UserError
 from foster.evaluate import Part, model_scorer
 from foster.metrics import summary
 from foster.recommender import SequentialRecommender
@@ -105,18 +103,11 @@ def measure(
 
     minutes: no further row is begun after them. alone: calls a function in a process of its own.
     """
-    if not quick:
-        if data is None:
-            raise UserError("there is nothing to measure; give --data, or --quick")
-        return _measured(
-            RunStore(root / STORE, bundled=None), replace(spec, data=data), tuple(ABOUT), minutes, say, alone
-        )
-    if data is not None:
-        raise UserError("--quick measures a tiny world of its own; leave out --data, or --quick")
-    with tempfile.TemporaryDirectory() as folder:
-        tiny = replace(QUICK, data=str(tiny_folder(Path(folder) / "tiny")), report_test=spec.report_test)
-        store = RunStore(Path(folder) / "runs", bundled=None)
-        return _measured(store, tiny, QUICK_ROWS, minutes, say, lambda function, *arguments: function(*arguments))
+    with kept_in(root / STORE, quick, data) as (store, tiny):
+        if tiny is None:
+            return _measured(store, replace(spec, data=str(data)), tuple(ABOUT), minutes, say, alone)
+        quick_spec = replace(QUICK, data=tiny, report_test=spec.report_test)
+        return _measured(store, quick_spec, QUICK_ROWS, minutes, say, lambda function, *given: function(*given))
 
 
 def _measured(
@@ -129,7 +120,7 @@ def _measured(
 ) -> dict[str, Any]:
     deadline = time.monotonic() + 60 * minutes
     pipeline.load_dataset(spec.data)  # so that bad data is refused before the first minute
-    run = next((run for run in store.list() if run.spec == spec), None) or store.create(spec)
+    (run,) = runs_of([spec], store)
     rows: dict[str, Any] = {}
     for name in names:
         file = run.path / "ablations" / f"{name}.json"

@@ -1,13 +1,11 @@
 """The headline table: every row of a report, over distillation and student seeds, with how sure it is (METHOD §4.7).
 
 A distillation is an ordinary run with its own seed, in a store of its own, ROOT/.headline, and worked on in this
-process for some minutes a call: stopped runs, and killed ones, go on with the next call. Finished ones are not run
-again, so a changed engine needs another ROOT. Numbers are of the test items and stand once a data set is complete.
+process for some minutes a call (`working`). Numbers are of the test items and stand once a data set is complete.
 """
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -18,10 +16,8 @@ from typing import Any
 import numpy as np
 
 from foster.bench import Say
-from foster.bench.planted import tiny_folder
-from foster.bench.working import progress_of, progress_table, runs_of, work_on
+from foster.bench.working import kept_in, progress_of, progress_table, runs_of, work_on
 from foster.console import table
-from foster.errors import UserError
 from foster.formats import load_dataset
 from foster.launch import Execute
 from foster.results import kept_ranks
@@ -66,16 +62,10 @@ def measure(
 
     spec: of every run, but for data and seed. With `quick` a tiny world of its own, and nothing is kept.
     """
-    if not quick:
-        if not data:
-            raise UserError("there is nothing to measure; give --data, once or more, or --quick")
-        store = RunStore(root / STORE, bundled=None)
-        return _measured(store, list(dict.fromkeys(data)), spec, distillations, minutes, say, execute)
-    if data:
-        raise UserError("--quick measures a tiny world of its own; leave out --data, or --quick")
-    with tempfile.TemporaryDirectory() as folder:
-        store = RunStore(Path(folder) / "runs", bundled=None)
-        return _measured(store, [str(tiny_folder(Path(folder) / "tiny"))], QUICK, 2, minutes, say, execute)
+    with kept_in(root / STORE, quick, data) as (store, tiny):
+        if tiny is None:
+            return _measured(store, list(dict.fromkeys(data)), spec, distillations, minutes, say, execute)
+        return _measured(store, [tiny], QUICK, 2, minutes, say, execute)
 
 
 def _measured(

@@ -7,7 +7,6 @@ mean KL(w_i ‖ c(·|i)), at γ = 0 as well: lower where similar items co-occur 
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,9 +15,8 @@ from typing import Any
 
 from foster.bench import Say
 from foster.bench.labels import of_labels
-from foster.bench.planted import tiny_folder
 from foster.bench.sweep_chart import drawn
-from foster.bench.working import progress_of, progress_table, runs_of, work_on
+from foster.bench.working import kept_in, progress_of, progress_table, runs_of, work_on
 from foster.console import table
 from foster.errors import UserError
 from foster.formats import load_dataset
@@ -61,18 +59,12 @@ def measure(
     """
     if over not in VALUES:
         raise UserError(f"--over is {over!r}; choose one of {', '.join(VALUES)}")
-    if not quick:
-        if not data:
-            raise UserError("there is nothing to measure; give --data, once or more, or --quick")
-        store = RunStore(root / STORE, bundled=None)
-        return _measured(store, list(dict.fromkeys(data)), spec, over, values, minutes, svg, say, execute)
-    if data:
-        raise UserError("--quick measures a tiny world of its own; leave out --data, or --quick")
-    with tempfile.TemporaryDirectory() as folder:
-        store = RunStore(Path(folder) / "runs", bundled=None)
-        tiny, few = [str(tiny_folder(Path(folder) / "tiny"))], (2, 3) if over == "sequences" else (0, 0.1)
+    with kept_in(root / STORE, quick, data) as (store, tiny):
+        if tiny is None:
+            return _measured(store, list(dict.fromkeys(data)), spec, over, values, minutes, svg, say, execute)
+        few = (2, 3) if over == "sequences" else (0, 0.1)
         quick_spec = replace(QUICK, report_test=spec.report_test)
-        return _measured(store, tiny, quick_spec, over, few, minutes, svg, say, execute)
+        return _measured(store, [tiny], quick_spec, over, few, minutes, svg, say, execute)
 
 
 def _measured(

@@ -24,12 +24,10 @@ from torch import Tensor
 from foster import pipeline
 from foster.bench import Say
 from foster.bench.lsa import latent_semantic
-from foster.bench.planted import tiny_folder
-from foster.bench.working import progress_of, progress_table, runs_of, work_on
+from foster.bench.working import kept_in, progress_of, progress_table, runs_of, work_on
 from foster.clock import Clock
 from foster.console import table
 from foster.encoder import public_features
-from foster.errors import UserError
 from foster.evaluate import Part, model_scorer
 from foster.formats import load_dataset
 from foster.launch import Execute
@@ -90,16 +88,11 @@ def measure(
 
     minutes: after them the run stops at its next checkpoint, and no further kind is begun.
     """
-    if not quick:
-        if data is None:
-            raise UserError("there is nothing to measure; give --data, or --quick")
-        store = RunStore(root / STORE, bundled=None)
-        return _measured(store, replace(spec, data=data), tuple(KINDS), minutes, say, execute)
-    if data is not None:
-        raise UserError("--quick measures a tiny world of its own; leave out --data, or --quick")
-    with tempfile.TemporaryDirectory() as folder:
-        tiny = replace(QUICK, data=str(tiny_folder(Path(folder) / "tiny")), report_test=spec.report_test)
-        return _measured(RunStore(Path(folder) / "runs", bundled=None), tiny, QUICK_KINDS, minutes, say, execute)
+    with kept_in(root / STORE, quick, data) as (store, tiny):
+        if tiny is None:
+            return _measured(store, replace(spec, data=str(data)), tuple(KINDS), minutes, say, execute)
+        quick_spec = replace(QUICK, data=tiny, report_test=spec.report_test)
+        return _measured(store, quick_spec, QUICK_KINDS, minutes, say, execute)
 
 
 def _measured(

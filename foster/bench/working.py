@@ -1,23 +1,43 @@
-"""Ordinary runs that a benchmark works on in this process, for some minutes a call.
+"""Where a benchmark keeps what it found, and ordinary runs that it works on in this process, for some minutes a call.
 
 Runs that were stopped when the time was up, and killed ones, go on with the next call; finished ones are not run again.
 """
 
 from __future__ import annotations
 
+import tempfile
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from threading import Timer
 from typing import Any
 
 from foster.bench import Say
+from foster.bench.planted import tiny_folder
 from foster.console import table
 from foster.errors import UserError
 from foster.launch import Execute, requeue, work
 from foster.pipeline import begun_by_another
 from foster.runs import Run, RunState, RunStore
 from foster.spec import RunSpec
+
+
+@contextmanager
+def kept_in(folder: Path, quick: bool, data: object) -> Iterator[tuple[RunStore, str | None]]:
+    """The store of a benchmark, and no tiny world; with `quick` a store that is gone afterwards, and the folder of one.
+
+    Raises UserError where there is nothing to measure, or both: data: what was given of it.
+    """
+    if not quick:
+        if not data:
+            raise UserError("there is nothing to measure; give --data, or --quick")
+        yield RunStore(folder, bundled=None), None
+        return
+    if data:
+        raise UserError("--quick measures a tiny world of its own; leave out --data, or --quick")
+    with tempfile.TemporaryDirectory() as place:
+        yield RunStore(Path(place) / "runs", bundled=None), str(tiny_folder(Path(place) / "tiny"))
 
 
 def runs_of(wanted: Sequence[RunSpec], store: RunStore) -> list[Run]:
