@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pandas as pd
 import torch
@@ -26,14 +28,12 @@ def top_rows(synthetic: SyntheticSequences, basis: Tensor, count: int = ALTERNAT
 def harden(synthetic: SyntheticSequences, basis: Tensor) -> Tensor:
     """M plain sequences of L item ids [M, L], no item twice in one (unless L > V).
 
-    A sequence opens with its own first input and goes on with what its labels say comes next: position l + 1 is the
-    likeliest item of label l that the sequence does not hold yet. So every neighbouring pair is one that the synthetic
-    set asks a student to learn.
+    A sequence opens with the first item of its first reading and goes on with what that reading's labels say comes
+    next: position l + 1 is the likeliest item of label l that the sequence does not hold yet. So every neighbouring
+    pair is one that the synthetic set asks a student to learn.
     """
-    items, weights = synthetic.inputs(basis)
-    first = items[:, 0].gather(-1, weights[:, 0].argmax(-1, keepdim=True))[:, 0]
     hard = []
-    for m, start in enumerate(first.tolist()):
+    for m, start in enumerate(synthetic.items[: synthetic.sequences, 0].tolist()):
         sequence = [start]
         logits = synthetic.own[m] @ basis.T  # [L, V]
         for position in range(synthetic.shape[1] - 1):
@@ -46,14 +46,14 @@ def harden(synthetic: SyntheticSequences, basis: Tensor) -> Tensor:
 
 
 def sequence_table(synthetic: SyntheticSequences, hard: Tensor, basis: Tensor, catalog: Catalog) -> pd.DataFrame:
-    """One row a position: input title and confidence, its alternatives, the recommended-next labels, the hard item."""
-    with torch.no_grad():
-        items, weights = (tensor.cpu() for tensor in synthetic.inputs(basis))
+    """One row a position: what the first reading reads there and its share of the row, the row's other items, the
+    recommended-next labels, the hard item."""
+    read = synthetic.rows.cpu()
     label_items, label_weights = (tensor.cpu() for tensor in top_rows(synthetic, basis))
     rows = []
-    for m in range(items.shape[0]):
-        for position in range(items.shape[1]):
-            alternatives = _entries(items[m, position], weights[m, position], catalog)
+    for m in range(read.shape[0]):
+        for position in range(read.shape[1]):
+            alternatives = _entries(*row_of(read[m, position]), catalog)
             labels = _entries(label_items[m, position], label_weights[m, position], catalog)
             hard_item = int(hard[m, position])
             rows.append(
@@ -75,16 +75,19 @@ def sequence_table(synthetic: SyntheticSequences, hard: Tensor, basis: Tensor, c
     return pd.DataFrame(rows)
 
 
+def row_of(items: Tensor) -> tuple[Tensor, Tensor]:
+    """The distribution over items of one row [A]: different items, the first reading's first, then by their shares."""
+    found = Counter(items.tolist())
+    first = int(items[0])
+    others = sorted((item for item in found if item != first), key=lambda item: -found[item])
+    kept = [first, *others]
+    return torch.tensor(kept), torch.tensor([found[item] for item in kept]) / len(items)
+
+
 def _entries(items: Tensor, weights: Tensor, catalog: Catalog) -> list[dict[str, object]]:
-    order = weights.argsort(descending=True, stable=True)[:ALTERNATIVES]
     return [
-        {
-            "item": int(items[i]),
-            "item_id": catalog.ids[int(items[i])],
-            "title": catalog.titles[int(items[i])],
-            "weight": float(weights[i]),
-        }
-        for i in order
+        {"item": item, "item_id": catalog.ids[item], "title": catalog.titles[item], "weight": weight}
+        for item, weight in zip(items.tolist(), weights.tolist(), strict=True)
     ]
 
 
@@ -92,8 +95,7 @@ def snapshot_table(synthetic: SyntheticSequences, basis: Tensor) -> pd.DataFrame
     """A moment of the distillation: sequence, position, the labels' top rows (`items`, `weights`, lists of ten) and
     the input rows (`input_items`, `input_weights`)."""
     items, weights = (tensor.cpu().numpy() for tensor in top_rows(synthetic, basis))
-    with torch.no_grad():
-        input_items, input_weights = (tensor.cpu().numpy() for tensor in synthetic.inputs(basis))
+    read = [row_of(row) for row in synthetic.rows.flatten(0, 1).cpu()]
     m, length, count = items.shape
     return pd.DataFrame(
         {
@@ -101,8 +103,8 @@ def snapshot_table(synthetic: SyntheticSequences, basis: Tensor) -> pd.DataFrame
             "position": np.tile(np.arange(length, dtype=np.int32), m),
             "items": list(items.reshape(-1, count).astype(np.int32)),
             "weights": list(weights.reshape(-1, count).astype(np.float32)),
-            "input_items": list(input_items.reshape(m * length, -1).astype(np.int32)),
-            "input_weights": list(input_weights.reshape(m * length, -1).astype(np.float32)),
+            "input_items": [row.numpy().astype(np.int32) for row, _ in read],
+            "input_weights": [shares.numpy() for _, shares in read],
         }
     )
 

@@ -312,7 +312,7 @@ class Distiller:
         events, so that what is popular is mostly there.
         """
         n_items, size = len(self.features), self.config.subset
-        items, shares = self.synthetic.readings(self.basis)
+        items, shares = self.fixed.items.clamp(min=0).unsqueeze(-1), (self.fixed.items >= 0).float().unsqueeze(-1)
         if n_items <= 2 * size:
             subset = whole_catalogue(n_items, self.device)
             return View(subset, subset.items, self.features, items, shares, self.basis)

@@ -23,6 +23,7 @@ from foster import __version__
 from foster.clock import STAGES, Clock
 from foster.condensers import (
     arranged_by_teacher,
+    gathered_by_theme,
     weighted_items,
     with_teacher_labels,
 )
@@ -47,7 +48,6 @@ from foster.synthetic import (
     affordable_form,
     drawn_rows,
     log_bytes,
-    reading_orders,
 )
 from foster.training import RealWindows, Recipe
 from foster.trajectory import ExpertConfig, ExpertTrajectory, train_expert
@@ -64,7 +64,7 @@ HARD_RECIPE = Recipe(steps=120, learning_rate=5e-3, matrix_rate=0.01, dropout=0.
 SNAPSHOTS = 30
 START_FILE, SOFT_FILE, ENGINE_FILE = "checkpoints/start.safetensors", "synthetic.safetensors", "checkpoints/engine.json"
 # Raise it when equal settings learn something else: experts and checkpoints of another engine are not gone on from.
-ENGINE = 6
+ENGINE = 7
 
 
 def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
@@ -302,15 +302,16 @@ def starting_set(
     if not file.is_file():
         available = log_bytes(world.split.train, world.n_items)
         widths = (world.features.shape[1], teacher.config.width)
-        form = affordable_form(spec.sequences, spec.length, widths, available)
+        form = affordable_form(spec.sequences, spec.length, world.n_items, widths, available)
         draw = Generator().manual_seed(derived_seed(spec.seed, "start"))
         # √ of popularity: what people read must stand in the contexts, what few read must too
         counts = np.bincount(world.split.train.items, minlength=world.n_items)
         weights = torch.from_numpy(np.sqrt(counts + 0.1)).float()
-        drawn = weighted_items(weights, spec.sequences * spec.length, draw).to(world.device)
-        items = arranged_by_teacher(teacher, world.features, drawn, spec.sequences, draw, run.checkpoint)
-        orders = reading_orders(form.readings, spec.length, draw).to(world.device)
-        start = with_teacher_labels(items, orders, [teacher], world.features, form.rank, draw)
+        count = form.readings * spec.sequences
+        drawn = weighted_items(weights, count * spec.length, draw).to(world.device)
+        arranged = arranged_by_teacher(teacher, world.features, drawn, count, draw, run.checkpoint)
+        items = gathered_by_theme(arranged, spec.sequences, world.features)
+        start = with_teacher_labels(items, spec.sequences, [teacher], world.features, form.rank, draw)
         recipe = soft_recipe(start.queries[..., 0].numel())
         run.write_file(START_FILE, lambda path: start.save(path, recipe, world.n_items))
     start, recipe = SyntheticSequences.load(file)

@@ -97,10 +97,11 @@ class Rows:
         start, soft_recipe = SyntheticSequences.load(run.path("checkpoints/start.safetensors"))
 
         def taught(name: str, choose: Callable[[Generator], Tensor]) -> Draw:
-            """Teacher labels at equal bytes: as many readings of the same rank, rounded as they would be stored."""
+            """Teacher labels at equal bytes: as many readings of the same rank, rounded as they would be stored; each
+            reading has items of its own, as those of the set have."""
             generator = draw(name)
             items = choose(generator).to(world.device)
-            made = with_teacher_labels(items, soft.orders, [self.teacher], features, len(soft.projection), generator)
+            made = with_teacher_labels(items, len(items), [self.teacher], features, len(soft.projection), generator)
             return self._soft(replace(made, queries=rounded(made.queries)), soft_recipe)
 
         def plain(sequences: Tensor) -> Draw:
@@ -109,16 +110,16 @@ class Rows:
         def draw(name: str) -> Generator:
             return Generator().manual_seed(derived_seed(spec.seed, name))
 
-        def real(generator: Generator) -> Tensor:
-            return random_real(world.split.train, spec.sequences, spec.length, generator)
+        def real(generator: Generator, count: int = len(soft.items)) -> Tensor:
+            return random_real(world.split.train, count, spec.length, generator)
 
         def uniform(generator: Generator) -> Tensor:
-            return uniform_items(world.n_items, spec.sequences, spec.length, generator)
+            return uniform_items(world.n_items, len(soft.items), spec.length, generator)
 
         hard_recipe = self.hard_recipe
         return {
             "untrained": (lambda: None, soft_recipe),
-            "random": (lambda: plain(real(draw("random"))), hard_recipe),
+            "random": (lambda: plain(real(draw("random"), spec.sequences)), hard_recipe),
             "teacher_random": (lambda: taught("teacher_random", real), soft_recipe),
             "teacher_uniform": (lambda: taught("teacher_uniform", uniform), soft_recipe),
             "start_soft": (lambda: self._soft(start, soft_recipe), soft_recipe),

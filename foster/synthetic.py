@@ -1,19 +1,18 @@
 """The synthetic sequences: what is learned, how it is stored, what a student reads back.
 
-M sequences, L positions, V items, k items in an input row, A readings, r numbers in a label query, D_text text width.
+M sequences, L positions, V items, A readings, r numbers in a label query, D_text text width.
 
-Inputs. Position (m, l) shows the student a mixture of k items, a top-k row of the distribution P[m, l] of METHOD §2.
+Rows. Position (m, l) of a soft sequence holds A items: P[m, l] of METHOD §2 is uniform over them. A reading takes one
+item of every row, the a-th, so a student sees sequences of real items, never a mixture, and M sequences give A·M of
+them. The first reading is what a person is shown first.
 
-Readings. The same M sequences are read in A orders, shared by all of them: the first is their own, the others are
-permutations. After every position of every reading stands its own label. So M·L items give A times as many contexts,
-as augmented views with stored soft labels do for images (FKD, Shen & Xing 2022; SRe2L, Yin et al. 2023).
+Labels. After every position of every reading stands its own label, a distribution over all items in factorised form,
+softmax(q·Bᵀ), with q [r] learned and B [V, r] = √r·norm(X Pᵀ) a projection P [r, D_text] of the frozen, public text
+features X [V, D_text] (`label_basis`): storage and step cost do not grow with V. P is part of the set, as it comes from
+a model that saw the log. (Stored soft labels for several views of one sample: FKD, Shen & Xing 2022; SRe2L, Yin et al.
+2023.)
 
-Labels. What comes next is a distribution over all items in factorised form, softmax(q·Bᵀ), with q [r] learned and
-B [V, r] = √r·norm(X Pᵀ) a projection P [r, D_text] of the frozen, public text features X [V, D_text] (`label_basis`):
-storage and step cost do not grow with V. P is part of the set, as it comes from a model that saw the log.
-
-Untied (default): inputs and labels are separate tensors. Tied (the paper's form, one reading): the input of position
-l + 1 is the top-k row of the label of position l, and only the first row of a sequence is its own.
+Inputs and labels are separate tensors: the untied form of METHOD §2.
 
 Stored with 4 bits a number of q and P, one half-precision scale a row; the whole file takes at most 256 bytes (128
 sixteen-bit numbers) for each position, where that leaves room for the least form.
@@ -39,14 +38,14 @@ from foster.interactions import Interactions
 from foster.subset import ItemSubset, draw_subset
 from foster.training import Batch, Recipe
 
-SCHEMA = 2
+SCHEMA = 3
 BYTES_PER_POSITION = 256  # 128 sixteen-bit numbers
 SCALE_BYTES = 2
 HEADER_BYTES = 1024  # the recipe and safetensors' own header
 MAX_READINGS = 8
 ENOUGH_READINGS = 4  # with fewer, a lower rank buys more
 RANKS = (48, 32, 24, 16, 8)
-UNUSED = -1  # an item id where a sequence is shorter than L
+UNUSED = -1  # an item id where a reading is shorter than L
 
 
 def label_basis(features: Tensor, projection: Tensor) -> Tensor:
@@ -71,7 +70,7 @@ class Form:
     rank: int
 
 
-def affordable_form(sequences: int, length: int, widths: tuple[int, int], available_bytes: int) -> Form:
+def affordable_form(sequences: int, length: int, n_items: int, widths: tuple[int, int], available_bytes: int) -> Form:
     """How many readings and of which rank the byte rule of METHOD §2 leaves: soft ≤ log and ≤ 256 bytes a position.
 
     The highest rank that leaves ENOUGH_READINGS, else the lowest. widths: of the text features and of the teacher; no
@@ -84,9 +83,8 @@ def affordable_form(sequences: int, length: int, widths: tuple[int, int], availa
     available_bytes = min(available_bytes, BYTES_PER_POSITION * positions)  # the projection and the header are in it
     for rank in ranks:
         stored_projection = rank * (-(-text_width // 2) + SCALE_BYTES)
-        spare = available_bytes - HEADER_BYTES - stored_projection - MAX_READINGS * length * 2
-        per_position = spare // positions - 2  # its item
-        readings = min(MAX_READINGS, per_position // (rank // 2 + SCALE_BYTES))
+        a_label = rank // 2 + SCALE_BYTES + _item_type(n_items).itemsize
+        readings = min(MAX_READINGS, (available_bytes - HEADER_BYTES - stored_projection) // positions // a_label)
         form = Form(max(1, readings), rank)
         if readings >= ENOUGH_READINGS:
             break
@@ -112,44 +110,35 @@ def rounded(numbers: Tensor) -> Tensor:
     return unpack(*pack(numbers), numbers.shape[-1]).to(numbers.dtype)
 
 
-def reading_orders(readings: int, length: int, generator: Generator) -> Tensor:
-    """Orders [A, L] of the positions: the sequence's own, then random permutations."""
-    own = torch.arange(length).unsqueeze(0)
-    return torch.cat([own, *(torch.randperm(length, generator=generator)[None] for _ in range(readings - 1))])
-
-
-def in_order(rows: Tensor, items: Tensor, orders: Tensor) -> Tensor:
-    """rows [M, L, …] of the positions of items [M, L], rearranged by orders [A, L] to [A·M, L, …]; unused ones last."""
-    found = []
-    for order in orders:
-        unused = (items[:, order] == UNUSED).to(torch.uint8)
-        place = order[unused.argsort(dim=1, stable=True)]  # [M, L]
-        found.append(rows[torch.arange(len(rows), device=rows.device).unsqueeze(1), place])
-    return torch.cat(found)
+def _item_type(n_items: int) -> torch.dtype:
+    """16 bits where ids and UNUSED, which is stored as the largest number, fit."""
+    return torch.uint16 if n_items < 2**16 else torch.int32
 
 
 @dataclass(frozen=True)
 class SyntheticSequences:
-    """items [M, L, k] int64 (UNUSED in the last positions of a short sequence), weights [M, L, k] logits of the input
-    rows, queries [A·M, L, r] of the labels (reading a of sequence m in row a·M + m), orders [A, L] of the readings,
-    projection P [r, D_text]."""
+    """sequences: M; items [A·M, L] int64 (UNUSED in the last positions of a short reading) and queries [A·M, L, r] of
+    the labels, reading a of sequence m in row a·M + m; projection P [r, D_text]."""
 
+    sequences: int
     items: Tensor
-    weights: Tensor
     queries: Tensor
-    orders: Tensor
     projection: Tensor
-    tied: bool = False
 
     @property
     def shape(self) -> tuple[int, int]:
         """(M, L)."""
-        return self.items.shape[0], self.items.shape[1]
+        return self.sequences, self.items.shape[1]
 
     @property
     def own(self) -> Tensor:
-        """Queries [M, L, r] of the sequences read in their own order: what a person is shown."""
-        return self.queries[: len(self.items)]
+        """Queries [M, L, r] of the first readings: what a person is shown."""
+        return self.queries[: self.sequences]
+
+    @property
+    def rows(self) -> Tensor:
+        """The items [M, L, A] of every row, those of the first reading first."""
+        return self.items.view(-1, *self.shape).permute(1, 2, 0)
 
     def basis(self, features: Tensor) -> Tensor:
         """B [V, r] over the public text features [V, D_text]."""
@@ -159,58 +148,29 @@ class SyntheticSequences:
         """Label logits [A·M, L, V] over the rows of `basis` [V, r] (a subset of items is fewer rows)."""
         return self.queries @ basis.T
 
-    def inputs(self, basis: Tensor) -> tuple[Tensor, Tensor]:
-        """Input rows in the sequences' own order: items [M, L, k] and their shares [M, L, k], 0 where unused.
-
-        basis: B [V, r] of the whole catalogue, used only by the tied form.
-        """
-        if not self.tied:
-            used = (self.items != UNUSED).to(self.weights.dtype)
-            return self.items.clamp(min=0), self.weights.softmax(-1) * used
-        logits, rows = (self.own @ basis.T)[:, :-1].topk(self.items.shape[2], dim=-1)
-        items = torch.cat([self.items[:, :1], rows], 1)
-        return items, torch.cat([self.weights[:, :1], logits], 1).softmax(-1)
-
-    def readings(self, basis: Tensor) -> tuple[Tensor, Tensor]:
-        """Input rows of every reading: items [A·M, L, k] and their shares [A·M, L, k]."""
-        items, shares = self.inputs(basis)
-        first = self.items[..., 0]
-        return in_order(items, first, self.orders), in_order(shares, first, self.orders)
-
     def batch(self, basis: Tensor, rows: Tensor | None = None, scored: ItemSubset | None = None) -> Batch:
-        """What a student trains on: input rows and label distributions [rows, L, U] of the given readings (ids
+        """What a student trains on: items and label distributions [rows, L, U] of the given readings (ids
         0 ≤ row < A·M; None: all) over the scored items (None: all). A position without an item has no label."""
-        items, shares = self.readings(basis)
-        queries = self.queries
-        if rows is not None:
-            items, shares, queries = items[rows], shares[rows], queries[rows]
-        used = (shares.sum(-1, keepdim=True) > 0).to(queries.dtype)
+        items, queries = (self.items, self.queries) if rows is None else (self.items[rows], self.queries[rows])
+        used = (items != UNUSED).to(queries.dtype).unsqueeze(-1)
         logits = queries @ basis.T if scored is None else queries @ basis[scored.items].T - scored.log_inclusion
-        return Batch(items, shares, logits.softmax(-1) * used, scored)
+        return Batch(items.clamp(min=0).unsqueeze(-1), used, logits.softmax(-1) * used, scored)
 
     def detach(self) -> SyntheticSequences:
-        return replace(self, weights=self.weights.detach().clone(), queries=self.queries.detach().clone())
+        return replace(self, queries=self.queries.detach().clone())
 
     def to(self, device: torch.device) -> SyntheticSequences:
-        moved = ("items", "weights", "queries", "orders", "projection")
-        return replace(self, **{name: getattr(self, name).to(device) for name in moved})
+        return replace(self, **{name: getattr(self, name).to(device) for name in ("items", "queries", "projection")})
 
     def save(self, path: Path, recipe: Recipe, n_items: int) -> None:
         """Write the artefact: 4-bit queries and projection, ids in 16 bits where they fit, the recipe in the header."""
-        narrow = torch.uint16 if n_items < 2**16 else torch.int32
-        rows = self.items[:, :1] if self.tied else self.items
-        rows = torch.where(rows == UNUSED, torch.iinfo(narrow).max, rows)
-        tensors = {"items": rows.to(narrow)}
+        narrow = _item_type(n_items)
+        tensors = {"items": torch.where(self.items == UNUSED, torch.iinfo(narrow).max, self.items).to(narrow)}
         tensors["queries"], tensors["query_scales"] = pack(self.queries.detach())
         tensors["projection"], tensors["projection_scales"] = pack(self.projection)
-        if len(self.orders) > 1:
-            tensors["orders"] = self.orders.to(torch.uint8 if self.shape[1] <= 2**8 else torch.int32)
-        if self.items.shape[2] > 1:
-            tensors["weights"] = (self.weights[:, :1] if self.tied else self.weights).half()
         meta = {
             "schema": SCHEMA,
-            "tied": self.tied,
-            "length": self.shape[1],
+            "sequences": self.sequences,
             "rank": self.queries.shape[-1],
             "text_width": self.projection.shape[1],
             "n_items": n_items,
@@ -233,14 +193,9 @@ class SyntheticSequences:
             items = torch.where(stored.long() == torch.iinfo(stored.dtype).max, UNUSED, stored.long())
             queries = unpack(tensors["queries"], tensors["query_scales"], meta["rank"])
             projection = unpack(tensors["projection"], tensors["projection_scales"], meta["text_width"])
-            orders = tensors["orders"].long() if "orders" in tensors else torch.arange(meta["length"])[None]
-            weights = tensors["weights"].float() if "weights" in tensors else torch.zeros(items.shape)
-            recipe = Recipe(**meta["recipe"])
-            if meta["tied"]:
-                tail = (items.shape[0], meta["length"] - 1, items.shape[2])
-                items = torch.cat([items, items.new_zeros(tail)], 1)
-                weights = torch.cat([weights, weights.new_zeros(tail)], 1)
-            return cls(items, weights, queries, orders, projection, meta["tied"]), recipe
+            if items.shape != queries.shape[:2] or meta["sequences"] < 1 or len(items) % meta["sequences"]:
+                raise ValueError(f"{meta['sequences']} sequences do not fit items {tuple(items.shape)}")
+            return cls(meta["sequences"], items, queries, projection), Recipe(**meta["recipe"])
         except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
             raise UserError(f"{path.name} is no synthetic set ({error}); choose a synthetic.safetensors") from None
 

@@ -6,13 +6,11 @@ import torch
 from cycle_world import N_ITEMS
 from torch import Generator
 
-from foster.synthetic import SyntheticSequences, reading_orders, rounded
+from foster.synthetic import SyntheticSequences, rounded
 
 
 def planted_set(
     rank: int = 8,
-    mixture: int = 1,
-    tied: bool = False,
     readings: int = 1,
     sequences: int = 3,
     length: int = 5,
@@ -20,8 +18,7 @@ def planted_set(
     n_items: int = N_ITEMS,
 ) -> SyntheticSequences:
     draw = Generator().manual_seed(0)
-    items = torch.randint(n_items, (sequences, length, mixture), generator=draw)
-    weights = torch.randn(items.shape, generator=draw).half().float()
+    items = torch.randint(n_items, (readings * sequences, length), generator=draw)
     queries = rounded(torch.randn(readings * sequences, length, rank, generator=draw))
     projection = rounded(torch.randn(rank, text_width, generator=draw))
-    return SyntheticSequences(items, weights, queries, reading_orders(readings, length, draw), projection, tied)
+    return SyntheticSequences(sequences, items, queries, projection)

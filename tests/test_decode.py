@@ -19,26 +19,20 @@ CATALOG = Catalog(tuple("abcdef"), tuple(f"Title <b>{x}</b>" for x in "ABCDEF"))
 BASIS = 10 * torch.eye(6)  # a query is its own logits, so labels can be planted
 
 
-def planted(labels: list[list[int]], first: int = 0, mixture: int = 2) -> SyntheticSequences:
-    """Labels one-hot in the query; input rows prefer `first`, then first + 1."""
+def planted(labels: list[list[int]], readings: tuple[int, ...] = (0, 1)) -> SyntheticSequences:
+    """Labels one-hot in the query, the same in every reading, which read one item everywhere."""
     queries = torch.eye(6)[torch.tensor(labels)]
-    shape = (len(labels), len(labels[0]), 1)
-    items = torch.arange(first, first + mixture).repeat(shape)
-    weights = torch.arange(mixture, 0, -1).float().repeat(shape)
-    return SyntheticSequences(items, weights, queries, torch.arange(shape[1])[None], torch.eye(6))
+    items = torch.cat([torch.full(queries.shape[:2], item) for item in readings])
+    return SyntheticSequences(len(labels), items, queries.repeat(len(readings), 1, 1), torch.eye(6))
 
 
 def test_a_hard_sequence_opens_with_its_input_and_follows_its_labels() -> None:
     assert harden(planted([[3, 1, 5, 2]]), BASIS).tolist() == [[0, 3, 1, 5]]
 
 
-def test_only_the_own_reading_is_shown() -> None:
-    """Other orders teach students; a person reads the sequences as they stand."""
+def test_only_labels_of_the_first_reading_are_shown() -> None:
     one = planted([[3, 1, 5, 2]])
-    other = planted([[4, 4, 4, 4]])
-    both = replace(
-        one, queries=torch.cat([one.queries, other.queries]), orders=torch.tensor([[0, 1, 2, 3], [3, 2, 1, 0]])
-    )
+    both = replace(one, queries=torch.cat([one.own, planted([[4, 4, 4, 4]]).own]))
     assert torch.equal(harden(both, BASIS), harden(one, BASIS))
     assert snapshot_table(both, BASIS).equals(snapshot_table(one, BASIS))
     assert sequence_table(both, harden(both, BASIS), BASIS, CATALOG).equals(
@@ -58,21 +52,18 @@ def test_a_sequence_longer_than_the_catalogue_may_repeat() -> None:
     assert hard[6:] == [2, 2]
 
 
-@pytest.mark.parametrize("tied", [False, True])
-def test_the_table_reads_confidence_alternatives_and_labels(tied: bool) -> None:
-    synthetic = planted([[3, 1], [2, 5]])
-    synthetic = replace(synthetic, tied=tied)
+def test_the_table_reads_rows_and_labels() -> None:
+    synthetic = planted([[3, 1], [2, 5]], (0, 4, 2, 4))
     table = sequence_table(synthetic, harden(synthetic, BASIS), BASIS, CATALOG)
     assert table[["sequence", "position"]].to_numpy().tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
-    assert table.item_id.tolist() == (["a", "d", "a", "c"] if tied else ["a"] * 4)
+    assert table.item_id.tolist() == ["a"] * 4
     assert table.title[0] == "Title <b>A</b>"  # plain text; escaping is the page's business
     assert table.label_title.tolist() == [f"Title <b>{x}</b>" for x in "DBCF"]
     assert table.hard_item_id.tolist() == ["a", "d", "a", "c"]
-    assert table.confidence[0] == pytest.approx(1 / (1 + np.exp(-1)), rel=1e-5)
     for row in table.itertuples():
-        weights = [entry["weight"] for entry in row.alternatives]
-        assert weights == sorted(weights, reverse=True)
-        assert row.confidence == weights[0]
+        assert row.confidence == 0.25
+        found = [(entry["item_id"], entry["weight"]) for entry in row.alternatives]
+        assert found == [("a", 0.25), ("e", 0.5), ("c", 0.25)], "the first reading's, then by share"
         assert sum(entry["weight"] for entry in row.labels) == pytest.approx(1, abs=1e-5)  # six items: all shown
 
 
@@ -87,6 +78,8 @@ def test_a_snapshot_holds_every_position_in_order() -> None:
     assert table[["sequence", "position"]].to_numpy().tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
     assert [int(row[0]) for row in table["items"]] == [3, 1, 2, 5]
     assert all(abs(float(row.sum()) - 1) < 1e-4 for row in table.weights)
+    assert [row.tolist() for row in table.input_items] == [[0, 1]] * 4
+    assert [row.tolist() for row in table.input_weights] == [[0.5, 0.5]] * 4
 
 
 def jaccard_of(hard: Tensor, log: Interactions) -> list[float]:
@@ -117,9 +110,9 @@ def test_a_copied_reader_is_nearest_to_himself() -> None:
 
 def test_hard_sequences_of_drawn_labels_hold_no_item_twice() -> None:
     draw = Generator().manual_seed(2)
-    items = torch.stack([torch.randperm(N_ITEMS, generator=draw)[:5] for _ in range(3)]).unsqueeze(-1)
+    items = torch.stack([torch.randperm(N_ITEMS, generator=draw)[:5] for _ in range(3)])
     queries, projection = 0.5 * torch.randn(3, 5, 6, generator=draw), torch.randn(6, 16, generator=draw)
-    drawn = SyntheticSequences(items, torch.zeros(items.shape), queries, torch.arange(5)[None], projection)
+    drawn = SyntheticSequences(3, items, queries, projection)
     hard = harden(drawn, drawn.basis(random_features()))
     assert hard.shape == (3, 5)
     assert all(len(set(row)) == 5 for row in hard.tolist())

@@ -16,7 +16,7 @@ from torch import Generator, Tensor
 from foster.distiller import DistillConfig, Distiller, divergence, duplicate
 from foster.errors import UserError
 from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender
-from foster.synthetic import SyntheticSequences, reading_orders
+from foster.synthetic import SyntheticSequences
 from foster.training import RealWindows, Recipe
 
 CPU = torch.device("cpu")
@@ -39,10 +39,10 @@ def windows() -> RealWindows:
 
 def start(sequences: int = 3, readings: int = 2, rank: int = 6, n_items: int = N_ITEMS) -> SyntheticSequences:
     draw = Generator().manual_seed(2)
-    items = torch.stack([torch.randperm(n_items, generator=draw)[:5] for _ in range(sequences)]).unsqueeze(-1)
+    items = torch.stack([torch.randperm(n_items, generator=draw)[:5] for _ in range(readings * sequences)])
     queries = 0.5 * torch.randn(readings * sequences, 5, rank, generator=draw)
     projection = torch.randn(rank, 16, generator=draw)
-    return SyntheticSequences(items, torch.zeros(items.shape), queries, reading_orders(readings, 5, draw), projection)
+    return SyntheticSequences(sequences, items, queries, projection)
 
 
 def distiller(
@@ -77,10 +77,10 @@ class LiteralAdam:
             x.data -= rate * (self.m[k] / (1 - 0.9**self.t)) / ((self.v[k] / (1 - 0.98**self.t)).sqrt() + 1e-8)
 
 
-def literal_scores(model: SequentialRecommender, f: Tensor, items: Tensor, order: Tensor) -> Tensor:
-    """log p [L, V] after each prefix of one sequence [L] read in an order."""
+def literal_scores(model: SequentialRecommender, f: Tensor, items: Tensor) -> Tensor:
+    """log p [L, V] after each prefix of one sequence [L]."""
     e = model.item_table(f)
-    h = model(torch.stack([e[items[place]] for place in order])[None])[0]
+    h = model(torch.stack([e[item] for item in items])[None])[0]
     z = torch.stack([torch.stack([e[i] @ state for i in range(len(f))]) for state in h]) / model.config.temperature
     return z - z.exp().sum(-1, keepdim=True).log()
 
@@ -112,11 +112,11 @@ def literal_loop(steps: int, c: DistillConfig, seed: int, expert: SequentialReco
     """The module's equations from the same draws; one position after another."""
     first, f, draw = start(), FEATURES.double(), Generator().manual_seed(seed)
     basis = torch.stack([row / row.norm() for row in f @ first.projection.T]) * math.sqrt(len(first.projection))
-    m_all, readings = len(first.items), len(first.orders)
+    m_all, readings = first.sequences, len(first.items) // first.sequences
     q, v = first.queries.clone(), torch.zeros_like(first.queries)
 
     def reading(model: SequentialRecommender, row: int) -> Tensor:
-        return literal_scores(model, f, first.items[row % m_all, :, 0], first.orders[row // m_all])
+        return literal_scores(model, f, first.items[row])
 
     def follow(model: SequentialRecommender, rows: Tensor) -> Tensor:
         found = []
@@ -212,7 +212,7 @@ def test_a_subset_that_needs_every_item_reproduces_the_exact_steps() -> None:
 def test_inputs_outside_the_subset_are_read_but_not_scored() -> None:
     d = distiller(replace(SMALL, subset=4))
     view = d._view([windows().draw(1, Generator().manual_seed(0))], d.draw)
-    items, _ = d.synthetic.readings(d.basis)
+    items = d.synthetic.items.unsqueeze(-1)
     outside = ~torch.isin(items, view.subset.items)
     assert bool(outside.any())
     assert len(view.subset.items) < N_ITEMS
@@ -261,8 +261,7 @@ def test_labels_move_towards_the_real_data() -> None:
     recipe = replace(RECIPE, steps=60)
     d = Distiller(flat, FEATURES, windows(), STUDENT, recipe, config, 0)
     list(d.run())
-    items, _ = d.synthetic.readings(d.basis)
-    following = (items[..., 0] + 1) % N_ITEMS
+    following = (d.synthetic.items + 1) % N_ITEMS
     weight = d.synthetic.labels(d.basis).softmax(-1).gather(-1, following.unsqueeze(-1)).mean()
     assert float(weight) > 2 / N_ITEMS
 
@@ -278,7 +277,7 @@ def test_a_heavier_regulariser_brings_its_own_term_down() -> None:
 def test_a_catalogue_of_one_breaks_nothing() -> None:
     one = torch.ones(1, 16)
     real = RealWindows(cycle_log(n_users=5, n_items=1), 6, CPU)
-    d = Distiller(replace(start(), items=torch.zeros(3, 5, 1, dtype=torch.int64)), one, real, STUDENT, RECIPE, SMALL, 0)
+    d = Distiller(replace(start(), items=torch.zeros(6, 5, dtype=torch.int64)), one, real, STUDENT, RECIPE, SMALL, 0)
     assert [event.gap for event in d.run()] == [0] * 8
     assert d.queries.isfinite().all()
 

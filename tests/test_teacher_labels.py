@@ -7,7 +7,13 @@ import torch
 from cycle_world import N_ITEMS, cycle_log, random_features
 from torch import Generator
 
-from foster.condensers import arranged_by_teacher, teacher_log_labels, teacher_walk, with_teacher_labels
+from foster.condensers import (
+    arranged_by_teacher,
+    gathered_by_theme,
+    teacher_log_labels,
+    teacher_walk,
+    with_teacher_labels,
+)
 from foster.recommender import RecommenderConfig, build_recommender
 from foster.training import RealWindows
 from foster.trajectory import ExpertConfig, ExpertTrajectory, train_expert
@@ -82,16 +88,24 @@ def test_a_walk_holds_no_item_twice_until_it_has_them_all(expert: ExpertTrajecto
     assert teacher_walk(teacher, FEATURES, torch.tensor([4]), 1).tolist() == [[4]]
 
 
-def test_teacher_labels_of_a_reading_are_those_of_its_order(expert: ExpertTrajectory) -> None:
+def test_teacher_labels_of_a_reading_are_those_of_its_items(expert: ExpertTrajectory) -> None:
     teacher = expert.load(expert.best, CPU)
-    items, orders = torch.tensor([[3, 4, 5, 9], [8, 2, -1, -1]]), torch.tensor([[0, 1, 2, 3], [2, 0, 3, 1]])
-    made = with_teacher_labels(items, orders, [teacher], FEATURES, 16, Generator())
-    basis = made.basis(FEATURES)
-    batch = made.batch(basis)
-    assert batch.items[2, :, 0].tolist() == [5, 3, 9, 4]
-    assert batch.items[3, :2, 0].tolist() == [8, 2]  # the holes of a short sequence stay at its end
-    assert batch.targets[3, 2:].sum() == 0
-    asked = teacher_log_labels([teacher], FEATURES, torch.tensor([[5, 3, 9, 4]]))[0]
-    apart = (asked.exp() * (asked - batch.targets[2].log())).sum(-1)
-    assert float(apart.max()) < 0.6
-    assert torch.equal(batch.targets[2].argmax(-1), asked.argmax(-1))
+    items = torch.tensor([[3, 4, 5, 9], [8, 2, -1, -1], [5, 3, 9, 4], [7, 8, 9, -1]])
+    made = with_teacher_labels(items, 2, [teacher], FEATURES, 16, Generator())
+    batch = made.batch(made.basis(FEATURES))
+    assert made.shape == (2, 4)
+    assert batch.targets[3, 3:].sum() == 0
+    asked = teacher_log_labels([teacher], FEATURES, items)
+    apart = (asked.exp() * (asked - batch.targets.log())).sum(-1)
+    assert float(apart[items >= 0].max()) < 0.6
+    assert torch.equal(batch.targets[2].argmax(-1), asked[2].argmax(-1))
+
+
+def test_readings_of_one_theme_are_gathered_and_none_is_lost() -> None:
+    themes = torch.nn.functional.one_hot(torch.arange(N_ITEMS) // 8, 3).float()  # three shelves of eight items
+    items = torch.tensor([[0, 1], [8, 9], [16, 17], [18, 19], [2, 3], [10, 11], [12, 20], [21, 22], [4, 5]])
+    found = gathered_by_theme(items, 3, themes)
+    assert torch.equal(found[:3], items[:3])
+    assert found[3:6].tolist() == [[2, 3], [10, 11], [18, 19]]
+    assert found[6:].tolist() == [[4, 5], [12, 20], [21, 22]]
+    assert torch.equal(gathered_by_theme(items[:3], 3, themes), items[:3])

@@ -43,7 +43,7 @@ from foster.runs import Run, RunStore, RunWriter
 from foster.spec import RunSpec
 from foster.students import Draw, derived_seed, spread, train_student
 from foster.subset import draw_subset
-from foster.synthetic import SyntheticSequences, drawn_rows, in_order
+from foster.synthetic import SyntheticSequences, drawn_rows
 from foster.training import Batch, RealWindows, Recipe
 from foster.world import World
 
@@ -184,8 +184,7 @@ def _row(run: Run, writer: RunWriter, cache: Path, name: str) -> dict[str, Any]:
     if name in IN_FULL:
         if name == "in_full_longer":
             recipe = replace(recipe, steps=2 * recipe.steps)
-        items = start.items[..., 0]
-        read = _histories(world, spec.length) if name == "real_in_full" else in_order(items, items, start.orders)
+        read = _histories(world, spec.length) if name == "real_in_full" else start.items
         return _judged(in_full(teacher, world.features, read, recipe), recipe, spec, writer, world)
     made: list[SyntheticSequences] = []
     began = time.perf_counter()
@@ -212,16 +211,16 @@ def _made(
     config: DistillConfig,
 ) -> SyntheticSequences:
     if name == "leading":
-        draw, items = Generator().manual_seed(derived_seed(spec.seed, "start")), start.items[..., 0]
-        return with_teacher_labels(items, start.orders, [teacher], world.features, len(start.projection), draw, fit=0)
+        draw, rank = Generator().manual_seed(derived_seed(spec.seed, "start")), len(start.projection)
+        return with_teacher_labels(start.items, start.sequences, [teacher], world.features, rank, draw, fit=0)
     if name.startswith("teacher_"):
         draw = Generator().manual_seed(derived_seed(spec.seed, name))
         if name == "teacher_random":
-            items = random_real(world.split.train, spec.sequences, spec.length, draw)
+            items = random_real(world.split.train, len(start.items), spec.length, draw)
         else:
-            items = uniform_items(world.n_items, spec.sequences, spec.length, draw)
+            items = uniform_items(world.n_items, len(start.items), spec.length, draw)
         items = items.to(world.device)
-        return with_teacher_labels(items, start.orders, [teacher], world.features, len(start.projection), draw)
+        return with_teacher_labels(items, len(items), [teacher], world.features, len(start.projection), draw)
     positions, events = spec.sequences * spec.length, len(world.split.train.items)
     steps = default_steps(world.n_items, positions, events) if spec.steps is None else spec.steps
     config = replace(config, **{"steps": steps, **ROWS[name].changes})

@@ -23,7 +23,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from foster.distiller import DistillConfig, Distiller, View, divergence
 from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender
-from foster.synthetic import SyntheticSequences, reading_orders
+from foster.synthetic import SyntheticSequences
 from foster.training import Batch, RealWindows, Recipe
 
 RATE = 0.05
@@ -50,11 +50,10 @@ class Size:
 
 def planted_set(size: Size, device: torch.device) -> SyntheticSequences:
     draw = Generator().manual_seed(1)
-    items = torch.randint(size.items, (size.sequences, size.length, 1), generator=draw)
+    items = torch.randint(size.items, (size.sequences, size.length), generator=draw)
     queries = 0.5 * torch.randn(size.sequences, size.length, size.rank, generator=draw)
     projection = torch.randn(size.rank, size.text_width, generator=draw) / size.text_width**0.5
-    orders = reading_orders(1, size.length, draw)
-    return SyntheticSequences(items, torch.zeros(items.shape), queries, orders, projection).to(device)
+    return SyntheticSequences(size.sequences, items, queries, projection).to(device)
 
 
 def planted_windows(size: Size, device: torch.device) -> RealWindows:

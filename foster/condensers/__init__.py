@@ -8,9 +8,11 @@ from foster.condensers.teacher_labels import (
     teacher_walk,
     with_teacher_labels,
 )
+from foster.condensers.themes import gathered_by_theme
 
 __all__ = [
     "arranged_by_teacher",
+    "gathered_by_theme",
     "label_projection",
     "random_real",
     "teacher_log_labels",

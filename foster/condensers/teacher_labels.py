@@ -11,7 +11,7 @@ import torch
 from torch import Generator, Tensor
 
 from foster.recommender import SequentialRecommender
-from foster.synthetic import SyntheticSequences, fit_projection, fit_queries, in_order, label_basis, rounded
+from foster.synthetic import SyntheticSequences, fit_projection, fit_queries, label_basis, rounded
 from foster.training import mix
 
 FITTED = 1000  # positions whose labels choose the projection
@@ -39,9 +39,9 @@ def arranged_by_teacher(
     generator: Generator,
     each_position: Callable[[], None] = lambda: None,
 ) -> Tensor:
-    """The given items [M·L], each as often as it is given, as M sequences [M, L]: they open with the first M, then each
-    in turn goes on with an item that is drawn from the teacher's distribution after the prefix, among those left; none
-    that it holds, while others are left.
+    """The given items [N·L], each as often as it is given, as N `sequences` [N, L]: they open with the first N, then
+    each in turn goes on with an item that is drawn from the teacher's distribution after the prefix, among those left;
+    none that it holds, while others are left.
 
     So the set holds what it is meant to hold, in an order that a history might have. generator: on the CPU;
     each_position is called after each and may raise to stop.
@@ -51,14 +51,16 @@ def arranged_by_teacher(
     while len(left):
         ones = torch.ones(*arranged.shape, 1, device=table.device)
         hidden = teacher(mix(table, arranged.to(table.device).unsqueeze(-1), ones))[:, -1]
+        scores = teacher.logits(hidden, table[left.to(table.device)]).cpu()  # [N, what is left]
+        taken = torch.zeros(len(left), dtype=torch.bool)
         following = []
-        for row, scores in zip(arranged, teacher.logits(hidden, table).cpu(), strict=True):
-            held = torch.isin(left, row)
-            open_to = scores[left] if bool(held.all()) else scores[left].masked_fill(held, -torch.inf)
-            place = int(torch.multinomial(open_to.softmax(-1), 1, generator=generator))
+        for row, likes in zip(arranged, scores, strict=True):
+            held = torch.isin(left, row) & ~taken
+            barred = taken if bool((held | taken).all()) else held | taken
+            place = torch.multinomial(likes.masked_fill(barred, -torch.inf).softmax(-1), 1, generator=generator)
+            taken[place] = True
             following.append(left[place])
-            left = torch.cat([left[:place], left[place + 1 :]])
-        arranged = torch.cat([arranged, torch.stack(following).unsqueeze(1)], 1)
+        arranged, left = torch.cat([arranged, torch.stack(following)], 1), left[~taken]
         each_position()
     return arranged.to(features.device)
 
@@ -95,26 +97,24 @@ def label_projection(teacher: SequentialRecommender, features: Tensor, rank: int
 
 def with_teacher_labels(
     items: Tensor,
-    orders: Tensor,
+    sequences: int,
     teachers: list[SequentialRecommender],
     features: Tensor,
     rank: int,
     generator: Generator,
     fit: int = 200,
 ) -> SyntheticSequences:
-    """Hard inputs items [M, L] (-1 unused), read in orders [A, L], with the teachers' labels in the factorised form.
+    """Readings items [A·M, L] (-1 unused) of M `sequences` with the teachers' labels in the factorised form.
 
     The projection of the given rank is the first teacher's, brought nearest to the labels of about FITTED of the
-    positions in `fit` steps. Works reading by reading, in blocks of sequences, so nothing of size M·L·V is held.
-    generator: on the CPU.
+    positions in `fit` steps. Works in blocks of readings, so nothing of size A·M·L·V is held. generator: on the CPU.
     """
     some = items[: max(1, FITTED // items.shape[1])]
     known = teacher_log_labels(teachers, features, some)[some >= 0]
     projection = fit_projection(label_projection(teachers[0], features, rank), known, features, generator, fit)
     basis = label_basis(features, projection)
     queries = []
-    for block in in_order(items, items, orders).split(4):
+    for block in items.split(4):
         labels = teacher_log_labels(teachers, features, block)
         queries.append(fit_queries(labels.flatten(0, 1), basis, generator).view(*block.shape, -1))
-    weights = torch.zeros(*items.shape, 1, device=items.device)
-    return SyntheticSequences(items.unsqueeze(-1), weights, torch.cat(queries), orders, projection)
+    return SyntheticSequences(sequences, items, torch.cat(queries), projection)

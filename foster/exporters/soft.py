@@ -10,15 +10,12 @@ from foster.exporters.finished import FinishedRun
 
 FOLDER = "soft"
 _MEANING = {
-    "items": "catalogue rows read at each position (the column `item` of items.parquet), sequence × position × mixture",
-    "weights": "logits of the mixture at each position, whose softmax is the share of each row of `items`; without it "
-    "a position reads a single item",
-    "queries": "label queries q, reading a of sequence m in row a·M + m, × position × rank, two 4-bit numbers a byte "
+    "items": "catalogue rows that are read (the column `item` of items.parquet), reading × position; reading a of "
+    "sequence m is row a·M + m, and the sequences shown as titles are the first M rows",
+    "queries": "label queries q, reading × position × rank, in the order of `items`, two 4-bit numbers a byte "
     "(low half first, 8 added), to be multiplied by `query_scales`; what to recommend after a position is "
     "softmax(q · Bᵀ), with B as described below",
     "query_scales": "one factor for every row of `queries`",
-    "orders": "the readings: the order in which each of them takes the positions of every sequence, the first their "
-    "own; without it there is only that one",
     "projection": "directions P of the text features, rank × text width, packed like `queries`",
     "projection_scales": "one factor for every row of `projection`",
 }

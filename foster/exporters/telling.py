@@ -13,9 +13,9 @@ from foster.verdict import METRIC, NAMES, of_full, split_of
 
 _FOSTER = (
     "A recommender, the teacher, was trained on the whole log.",
-    "A few synthetic sequences were laid out as the teacher would continue them; the same sequences are read in "
-    "several orders, and after every position of every reading stands a distribution over the whole catalogue, which "
-    "says what to recommend next.",
+    "A few synthetic sequences were laid out as the teacher would continue them. Each position of a sequence holds "
+    "several items; a reading takes one of each position, and after every position of every reading stands a "
+    "distribution over the whole catalogue, which says what to recommend next.",
     "In every step a student on its way through the sequences was taken as the anchor; from there one copy followed "
     "the sequences alone and another the real log as well, over a random part of the catalogue where it is large, and "
     "the distributions were moved by the difference of what the two predict.",

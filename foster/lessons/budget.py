@@ -36,7 +36,7 @@ def spend(seed: int, sequences: int, labels: bool = True) -> Budget:
     world, result = toy_world(seed), condense(seed, sequences).result
     draw = soft(result) if labels else hard(result)
     best, chance = top_rows(result, result.basis(features()), 1)
-    places = zip(result.items[0, :, 0].tolist(), best[0, :, 0].tolist(), chance[0, :, 0].tolist(), strict=True)
+    places = zip(result.items[0].tolist(), best[0, :, 0].tolist(), chance[0, :, 0].tolist(), strict=True)
     return Budget(
         scores(seed, [draw] * STUDENTS),
         scores(seed, [random_rows(seed, sequences, each) for each in range(STUDENTS)]),

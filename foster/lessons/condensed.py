@@ -1,6 +1,6 @@
 """The lessons' distilled sets: foster's own loop, `foster.distiller.Distiller`, on the toy log.
 
-M sequences of LENGTH books, read in READINGS orders, labels of rank RANK. Whatever a lesson breaks is one argument.
+M sequences of LENGTH books, READINGS readings each, labels of rank RANK. Whatever a lesson breaks is one argument.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from foster.lessons.expert import CONFIG, hits, real_windows, toy_expert
 from foster.lessons.world import BOOKS, features, toy_world
 from foster.recommender import SequentialRecommender
 from foster.students import Draw, derived_seed, every_step, train_student
-from foster.synthetic import SyntheticSequences, drawn_rows, hard_batch, reading_orders
+from foster.synthetic import SyntheticSequences, drawn_rows, hard_batch
 from foster.training import Recipe, Trainer
 
 LENGTH, READINGS, RANK = 8, 4, 8
@@ -42,9 +42,8 @@ def condense(seed: int, sequences: int, steps: int = 20, regularisation: float =
     """Run the loop on the toy log from its beginning to its end."""
     draw = Generator().manual_seed(derived_seed(seed, "condense"))
     teacher = toy_expert(seed).last
-    items = uniform_items(len(BOOKS), sequences, LENGTH, draw)
-    orders = reading_orders(READINGS, LENGTH, draw)
-    start = with_teacher_labels(items, orders, [teacher], features(), RANK, draw)
+    items = uniform_items(len(BOOKS), READINGS * sequences, LENGTH, draw)
+    start = with_teacher_labels(items, sequences, [teacher], features(), RANK, draw)
     config = DistillConfig(steps=steps, paths=2, real_batch=64, regularisation=regularisation)
     loop = Distiller(start, features(), real_windows(toy_world(seed).log), CONFIG, STUDENT, config, seed)
     seen = list(loop.run())

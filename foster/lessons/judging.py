@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from foster.lessons.condensed import STUDENT, condense, hard, random_rows, scores, soft
+from foster.lessons.condensed import LENGTH, STUDENT, condense, hard, random_rows, scores, soft
 from foster.lessons.expert import hits, toy_expert
 from foster.lessons.world import BOOKS, toy_world
 from foster.synthetic import SyntheticSequences, log_bytes
@@ -48,6 +48,6 @@ def judge(seed: int, students: int, warm: bool = False) -> Judged:
         scores(seed, [None] * students, warm),
         hits(toy_expert(seed).last, world),
         soft_bytes,
-        stored.items[..., 0].numel() * 2,
+        SEQUENCES * LENGTH * 2,
         log_bytes(world.log, len(BOOKS)),
     )

@@ -24,10 +24,10 @@ class Option:
 class Place:
     """One position of a sequence.
 
-    read: what a student reads there, the heaviest first (a mixture if there are several, empty while it is not known);
-    labels: what it is taught to recommend then, the likeliest first, empty where there is no target; hard: the item of
-    the hard form; known: titles that are in the history by then and so never recommended: a card does not spend its
-    one line on them.
+    read: what a student reads there, the first reading's item first, then those of others (empty while it is not
+    known); labels: what it is taught to recommend then, the likeliest first, empty where there is no target; hard: the
+    item of the hard form; known: titles that are in the history by then and so never recommended: a card does not
+    spend its one line on them.
     """
 
     position: int

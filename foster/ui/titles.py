@@ -53,10 +53,10 @@ def ladder(row: Row, found: frozenset[int] = frozenset(), shared: Container[str]
         parts = [_place(place, both)]
         if place.read:
             parts += [tag("p", "A student reads", class_="step"), _title(place.read[0].title, "title", 140)]
-        if len(place.read) > 1:
-            parts.append(_weights(f"{words.share(place.read[0].weight)}, mixed with", place.read[1 : depth + 1]))
         if place.labels:
             parts.append(_weights("and is taught to recommend", place.labels[:depth], place.known))
+        if len(place.read) > 1:
+            parts.append(_weights("In other readings it reads", place.read[1 : depth + 1]))
         columns.append(tag("li", *parts, class_=_mark(place.position in found, both)))
     return _frame(tag("ol", *columns, class_="ladder"), f"Sequence {row.number + 1} in full, scrolls sideways")
 
@@ -125,7 +125,7 @@ def _record(row: Row, place: Place) -> dict[str, Any]:
         "Sequence": row.number + 1,
         "Position": place.position + 1,
         "Read": place.read[0].title if place.read else None,
-        "Mixed with": _listed(place.read[1:]),
+        "In other readings": _listed(place.read[1:]),
         "Recommend next": label.title if label else None,
         "Weight": label.weight if label else None,
         "Alternatives": _listed([option for option in place.labels if option is not label]),

@@ -151,9 +151,9 @@ def test_the_foretold_size_is_that_of_the_log_unless_either_is_small() -> None:
 @pytest.mark.parametrize("log", [3_000, 90_000])
 @pytest.mark.parametrize(("sequences", "length"), [(1, 2), (1, 5), (3, 10), (5, 10), (20, 20)])
 def test_no_set_takes_more_than_was_foretold(tmp_path: Path, sequences: int, length: int, log: int) -> None:
-    form = affordable_form(sequences, length, (384, 128), log)
+    form = affordable_form(sequences, length, N_ITEMS, (384, 128), log)
     file = tmp_path / "set.safetensors"
-    made = planted_set(form.rank, 1, False, form.readings, sequences, length, text_width=384)
+    made = planted_set(form.rank, form.readings, sequences, length, text_width=384)
     made.save(file, Recipe(), N_ITEMS)
     assert file.stat().st_size <= at_most(RunSpec(sequences=sequences, length=length), log)
 
