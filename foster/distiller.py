@@ -3,8 +3,8 @@
 Notation: S the synthetic sequences, q their label queries, P their label distributions, B the label basis, U the step's
 item subset, L_D the loss on real windows, L_S the loss on S; z = q·Bᵀ the label logits.
 
-L_D asks for what the expert expects after every prefix of a real window, not for the one event that happened to follow:
-the same data, of which a step sees a few windows only, with less noise. Without an expert it asks for the events.
+L_D asks for what the experts expect after every prefix of a real window, not for the one event that happened to follow:
+the same data, of which a step sees a few windows only, with less noise. Without experts it asks for the events.
 
     once a step:   ω ← a point on the path of a student that learns from S;  θ ← ω, its optimiser and dropout included
     K times:       ω ← Adam(ω, ∇_ω L_S(ω));   θ ← Adam(θ, ∇_θ [L_S(θ) + c·L_D(θ)])
@@ -26,7 +26,7 @@ on with ω and made anew at its end. No graph runs through an update: memory doe
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
@@ -131,13 +131,14 @@ class View:
         hidden = states_at(model, mix(table, rows, real.weights), real.targets >= 0)
         return model.logits(hidden, table[: len(self.subset.items)]) - self.subset.log_inclusion
 
-    def real_loss(self, model: SequentialRecommender, real: Batch, expert: SequentialRecommender | None) -> Tensor:
-        """L_D on U: cross-entropy to what the expert expects; without one, to the events themselves."""
-        if expert is None:
+    def real_loss(self, model: SequentialRecommender, real: Batch, experts: Sequence[SequentialRecommender]) -> Tensor:
+        """L_D on U: cross-entropy to what the experts expect on average; without any, to the events themselves."""
+        if not experts:
             targets = self.subset.rows(real.targets[real.targets >= 0])
         else:
             with torch.no_grad():
-                targets = self.real_logits(expert, real).softmax(-1)
+                expected = [self.real_logits(expert, real).softmax(-1) for expert in experts]
+                targets = torch.stack(expected).mean(0)
         return torch.nn.functional.cross_entropy(self.real_logits(model, real), targets)
 
 
@@ -158,13 +159,13 @@ class Distiller:
         recipe: Recipe,
         config: DistillConfig,
         seed: int,
-        expert: SequentialRecommender | None = None,
+        experts: Sequence[SequentialRecommender] = (),
         each_step: Callable[[], None] = lambda: None,
     ) -> None:
-        """recipe: how students will be trained on the result; expert: whose expectations L_D asks for; each_step is
-        called after every inner step, may raise."""
+        """recipe: how students will be trained on the result; experts: whose mean expectations L_D asks for; each_step
+        is called after every inner step, may raise."""
         self.features, self.windows, self.student, self.recipe = features, windows, student, recipe
-        self.config, self.expert, self.each_step, self.device = config, expert, each_step, features.device
+        self.config, self.experts, self.each_step, self.device = config, experts, each_step, features.device
         self.basis = start.basis(features)
         self.queries, self.fixed = start.queries.clone(), start
         self.velocity = torch.zeros_like(self.queries)
@@ -262,7 +263,7 @@ class Distiller:
         loss = divergence(labels, view.scores(trainer.model, rows, trainer.generator))
         on_real = torch.zeros((), device=self.device)
         if real is not None:
-            on_real = view.real_loss(trainer.model, real, self.expert)
+            on_real = view.real_loss(trainer.model, real, self.experts)
         trainer.descend(loss + self.config.real_weight * on_real)
         self.each_step()
         return float(on_real.detach())
@@ -308,7 +309,7 @@ class Distiller:
     def _view(self, real: list[Batch], draw: Generator) -> View:
         """The step's U: items that follow in the real windows and uniform draws; everything on a small catalogue.
 
-        Events that are learned must all be in U. What the expert expects need not: half of U are items of some of the
+        Events that are learned must all be in U. What experts expect need not: half of U are items of some of the
         events, so that what is popular is mostly there.
         """
         n_items, size = len(self.features), self.config.subset
@@ -317,7 +318,7 @@ class Distiller:
             subset = whole_catalogue(n_items, self.device)
             return View(subset, subset.items, self.features, items, shares, self.basis)
         following = torch.cat([batch.target_ids for batch in real]) if real else items.new_empty(0)
-        if self.expert is not None:
+        if self.experts:
             following = following[torch.randperm(len(following), generator=draw)[: size // 2].to(self.device)]
         subset = draw_subset(n_items, following, size, draw)
         read = torch.cat([items.flatten(), *(batch.items.flatten() for batch in real)])

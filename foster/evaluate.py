@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import softmax
 from torch import Tensor
 
 from foster import metrics
@@ -82,6 +83,16 @@ def model_scorer(model: SequentialRecommender, features: Tensor) -> Scorer:
         ]
         hidden = torch.cat(blocks)[torch.from_numpy(np.argsort(order)).to(device)]
         return model.logits(hidden, table).float().cpu().numpy()
+
+    return score
+
+
+def ensemble_scorer(models: Sequence[SequentialRecommender], features: Tensor) -> Scorer:
+    """The mean of several models' next-item distributions."""
+    scorers = [model_scorer(model, features) for model in models]
+
+    def score(histories: Sequence[NDArray[np.int64]]) -> NDArray[np.float32]:
+        return np.mean([softmax(scorer(histories), axis=1) for scorer in scorers], axis=0)
 
     return score
 

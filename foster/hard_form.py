@@ -1,11 +1,11 @@
-"""The hard form of a set: plain sequences of item ids, of two readings the one from which fresh students learn more."""
+"""The hard form of a set: plain sequences of item ids, of several candidates those that teach fresh students most."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from statistics import fmean
 
@@ -19,10 +19,11 @@ from foster.evaluate import model_scorer
 from foster.metrics import ndcg_at
 from foster.parallel import side_by_side
 from foster.recommender import RecommenderConfig, SequentialRecommender
+from foster.refine import RefineConfig, refined
 from foster.runs import RunWriter
 from foster.students import derived_seed, every_step, train_student
 from foster.synthetic import SyntheticSequences, hard_batch
-from foster.training import Recipe
+from foster.training import RealWindows, Recipe
 from foster.world import World
 
 HARD, START_HARD = "hard.json", "checkpoints/start_hard.json"
@@ -32,6 +33,7 @@ JUDGES = 3  # one student alone would choose by its luck
 def write_hard(
     run: RunWriter,
     world: World,
+    windows: RealWindows,
     teacher: SequentialRecommender,
     sets: Mapping[str, SyntheticSequences],
     shape: RecommenderConfig,
@@ -39,37 +41,55 @@ def write_hard(
     seed: int,
     clock: Clock,
 ) -> None:
-    """Writes plain sequences of each set into its file: what its labels say comes next, or how the teacher would go on
-    from its first items (the same for all sets of a run), whichever JUDGES fresh students score higher with on
-    validation.
+    """Writes plain sequences of each set, the start and the result, into its file.
 
-    shape, recipe: of those students. Raises `Stopped` when asked to stop.
+    Candidates: what the set's labels say comes next; how the teacher would go on from its first items (the same for all
+    sets of a run); for the result both of them refined item by item (`foster.refine`) as well. Chosen is the one from
+    which JUDGES fresh students score highest on validation. shape, recipe: of those students; windows: of the log,
+    that refining looks at. Raises `Stopped` when asked to stop.
     """
-    readings = {file: harden(made, made.basis(world.features)).to(world.device) for file, made in sets.items()}
-    first = next(iter(readings.values()))
-    readings["walk"] = teacher_walk(teacher, world.features, first[:, 0], first.shape[1])
+    found = {file: harden(made, made.basis(world.features)).to(world.device) for file, made in sets.items()}
+    first = next(iter(found.values()))
+    found["walk"] = teacher_walk(teacher, world.features, first[:, 0], first.shape[1])
+
+    def better(name: str) -> Tensor:
+        at, config = derived_seed(seed, "refine", name), refining(found[name].numel())
+        return refined(found[name], world.features, windows, teacher, shape, recipe, config, at, run.heed_stop)
+
+    clock.tell(1.0, "plain sequences: refining them item by item")
+    with closing(side_by_side([partial(better, name) for name in (HARD, "walk")], world.device)) as made:
+        found["refined_labels"], found["refined_walk"] = made
 
     def judged(sequences: Tensor, k: int) -> float:
         draw = every_step(hard_batch(sequences))
-        at = derived_seed(seed, "hard", k)  # the same for every reading
+        at = derived_seed(seed, "hard", k)  # the same for every candidate
         student = train_student(draw, world.features, shape, recipe, at, run.heed_stop)
         return ndcg_at(world.protocol.ranks(model_scorer(student, world.features), "valid"), 10)
 
-    jobs = [(name, k) for name in readings for k in range(JUDGES)]
-    scores: dict[str, list[float]] = {name: [] for name in readings}
-    work = (partial(judged, readings[name], k) for name, k in jobs)
-    with closing(side_by_side(work, world.device)) as found:
-        for done, ((name, _), score) in enumerate(zip(jobs, found, strict=True), start=1):
+    jobs = [(name, k) for name in found for k in range(JUDGES)]
+    scores: dict[str, list[float]] = {name: [] for name in found}
+    work = (partial(judged, found[name], k) for name, k in jobs)
+    with closing(side_by_side(work, world.device)) as judgements:
+        for done, ((name, _), score) in enumerate(zip(jobs, judgements, strict=True), start=1):
             scores[name].append(score)
             clock.tell(1.0, f"plain sequences: student {done} of {len(jobs)}")
             run.checkpoint()
-    ids, walk = world.dataset.catalog.ids, fmean(scores["walk"])
+    ids = world.dataset.catalog.ids
     for file in sets:
-        labels = fmean(scores[file])
-        run.event("hard", name=file, labels=labels, walk=walk)
-        reading, chosen = ("walk", readings["walk"]) if walk > labels else ("labels", readings[file])
-        sequences = [[ids[item] for item in row] for row in chosen.tolist()]
+        candidates = {"labels": file, "walk": "walk"}
+        if file == HARD:
+            candidates |= {name: name for name in ("refined_labels", "refined_walk")}
+        means = {reading: fmean(scores[name]) for reading, name in candidates.items()}
+        run.event("hard", name=file, **means)
+        reading = max(means, key=lambda reading: means[reading])
+        sequences = [[ids[item] for item in row] for row in found[candidates[reading]].tolist()]
         run.write_json(file, {"schema": 1, "reading": reading, "recipe": asdict(recipe), "sequences": sequences})
+
+
+def refining(positions: int) -> RefineConfig:
+    """Fewer rounds where there are few positions to change."""
+    whole = RefineConfig()
+    return replace(whole, rounds=max(2, min(whole.rounds, positions // 16)))
 
 
 def read_hard(run: RunWriter, file: str, world: World) -> Tensor:

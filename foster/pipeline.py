@@ -62,6 +62,7 @@ FEWEST_STEPS, STEPS_A_LABEL = 200, 1.6  # of a student of a set with few labels,
 STUDENT = replace(FULL, dropout=SOFT_RECIPE.dropout)
 HARD_RECIPE = Recipe(steps=120, learning_rate=5e-3, matrix_rate=0.01, dropout=0.5, subset=1024)
 SNAPSHOTS = 30
+MOST_EVENTS_OF_TWO = 150_000
 START_FILE, SOFT_FILE, ENGINE_FILE = "checkpoints/start.safetensors", "synthetic.safetensors", "checkpoints/engine.json"
 # Raise it when equal settings learn something else: experts and checkpoints of another engine are not gone on from.
 ENGINE = 7
@@ -74,13 +75,13 @@ def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
     device that cannot be had, `Stopped` when asked to stop.
     """
     clock = Clock(run)
-    world, expert = prepare(spec, run, cache, clock)
+    world, experts = prepare(spec, run, cache, clock)
     dataset, split, device = world.dataset, world.split, world.device
-    teacher = expert.load(expert.best, device)
-    rows = Rows(spec, run, world, teacher, student_shape(spec), HARD_RECIPE)
+    teachers = [expert.load(expert.best, device) for expert in experts]
+    rows = Rows(spec, run, world, teachers, student_shape(spec), HARD_RECIPE)
     try:
         with clock.stage("distil"):
-            final, steps = _distil(spec, run, world, teacher, rows, clock)
+            final, steps = _distil(spec, run, world, teachers, rows, clock)
         with clock.stage("students"):
             valid, test = rows.measure(final, steps, clock)
     except BaseException:
@@ -114,7 +115,7 @@ def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
     return report
 
 
-def prepare(spec: RunSpec, run: RunWriter, cache: Path, clock: Clock) -> tuple[World, ExpertTrajectory]:
+def prepare(spec: RunSpec, run: RunWriter, cache: Path, clock: Clock) -> tuple[World, list[ExpertTrajectory]]:
     """What comes before a distillation, and does not depend on how it is done. Raises as `execute`."""
     _of_this_engine(run)
     device = choose_device(spec.device)
@@ -127,7 +128,13 @@ def prepare(spec: RunSpec, run: RunWriter, cache: Path, clock: Clock) -> tuple[W
     with clock.stage("embed"), all_cores():
         world = _embed(spec, run, dataset, split, device, cache)
     with clock.stage("experts"), all_cores():
-        return world, expert_of(spec, run, world, expert_shape(split, spec.length), cache, clock)
+        shape, count = expert_shape(split, spec.length), default_experts(len(split.train.items))
+        return world, [expert_of(spec, run, world, shape, cache, clock, (k, count)) for k in range(count)]
+
+
+def default_experts(events: int) -> int:
+    """Full-data models that teach together: two see further than one; on a large log one takes what time there is."""
+    return 2 if events <= MOST_EVENTS_OF_TWO else 1
 
 
 def _of_this_engine(run: RunWriter) -> None:
@@ -211,11 +218,19 @@ def _embed(spec: RunSpec, run: RunWriter, dataset: Dataset, split: Split, device
 
 
 def expert_of(
-    spec: RunSpec, run: RunWriter, world: World, config: RecommenderConfig, cache: Path, clock: Clock
+    spec: RunSpec,
+    run: RunWriter,
+    world: World,
+    config: RecommenderConfig,
+    cache: Path,
+    clock: Clock,
+    which: tuple[int, int] = (0, 1),
 ) -> ExpertTrajectory:
-    """Full-data training of a model of this shape, from the shared cache where it was done before."""
+    """Full-data training of a model of this shape, from the shared cache where it was done before; which: its number,
+    from 0, among how many, that differ by their seeds."""
+    number, count = which
     training = ExpertConfig()
-    settings = [ENGINE, asdict(config), asdict(training), spec.seed, computed_on(world.device)]
+    settings = [ENGINE, asdict(config), asdict(training), spec.seed, number, computed_on(world.device)]
     recipe = json.dumps(settings, sort_keys=True)
     name = hashlib.sha256(f"{world.key}/{recipe}".encode()).hexdigest()[:32]
     folder, text_width = cache / "trajectories" / name, world.features.shape[1]
@@ -227,11 +242,12 @@ def expert_of(
         def score(model: SequentialRecommender) -> float:
             return ndcg_at(world.protocol.ranks(model_scorer(model, world.features), "valid"), 10)
 
-        seed = derived_seed(spec.seed, "expert")
+        seed = derived_seed(spec.seed, "expert", number)
         checks = train_expert(folder, config, training, world.features, windows, score, seed, run.checkpoint)
         for check in checks:
-            run.event("expert", expert=0, **asdict(check))
-            clock.progress(1 - 0.9**check.check, f"expert: check {check.check}, NDCG@10 {check.score:.4f}")
+            run.event("expert", expert=number, **asdict(check))
+            share = (number + 1 - 0.9**check.check) / count
+            clock.progress(share, f"expert {number + 1}: check {check.check}, NDCG@10 {check.score:.4f}")
         found = ExpertTrajectory.open(folder, config, text_width)
         assert found is not None
     return found
@@ -241,7 +257,7 @@ def _distil(
     spec: RunSpec,
     run: RunWriter,
     world: World,
-    teacher: SequentialRecommender,
+    teachers: list[SequentialRecommender],
     rows: Rows,
     clock: Clock,
 ) -> tuple[SyntheticSequences, int]:
@@ -249,14 +265,14 @@ def _distil(
     positions = spec.sequences * spec.length
     steps = default_steps(world.n_items, positions, len(world.split.train.items)) if spec.steps is None else spec.steps
     state_file = run.path("checkpoints/distil.safetensors")
-    start, recipe = starting_set(spec, run, world, teacher)
+    start, recipe = starting_set(spec, run, world, teachers)
     basis = start.basis(world.features)
 
     config = DistillConfig(steps=steps, regularisation=spec.regularisation)
     windows = RealWindows(world.split.train, spec.length, world.device)
     seed = derived_seed(spec.seed, "distil")
     distiller = Distiller(
-        start, world.features, windows, student_shape(spec), recipe, config, seed, teacher, run.checkpoint
+        start, world.features, windows, student_shape(spec), recipe, config, seed, teachers, run.checkpoint
     )
     if state_file.is_file():
         distiller.restore(load_file(state_file))
@@ -281,7 +297,8 @@ def _distil(
     final = SyntheticSequences.load(run.path(SOFT_FILE))[0].to(world.device)
     if not run.path(HARD).is_file():  # chosen once: rows that are done are of what was chosen then
         shape = replace(student_shape(spec), dropout=HARD_RECIPE.dropout)
-        write_hard(run, world, teacher, {START_HARD: start, HARD: final}, shape, HARD_RECIPE, spec.seed, clock)
+        sets = {START_HARD: start, HARD: final}
+        write_hard(run, world, windows, teachers[0], sets, shape, HARD_RECIPE, spec.seed, clock)
     hard = read_hard(run, HARD, world)
     run.write_table("sequences.parquet", sequence_table(final, hard, basis, world.dataset.catalog))
     run.write_table("neighbours.parquet", neighbour_table(hard, world.split.train, world.features))
@@ -295,13 +312,13 @@ def soft_recipe(labels: int) -> Recipe:
 
 
 def starting_set(
-    spec: RunSpec, run: RunWriter, world: World, teacher: SequentialRecommender
+    spec: RunSpec, run: RunWriter, world: World, teachers: list[SequentialRecommender]
 ) -> tuple[SyntheticSequences, Recipe]:
     """The set before the first step and its recipe, as read back from disk; made and kept at the first call."""
     file = run.path(START_FILE)
     if not file.is_file():
         available = log_bytes(world.split.train, world.n_items)
-        widths = (world.features.shape[1], teacher.config.width)
+        widths = (world.features.shape[1], teachers[0].config.width)
         form = affordable_form(spec.sequences, spec.length, world.n_items, widths, available)
         draw = Generator().manual_seed(derived_seed(spec.seed, "start"))
         # √ of popularity: what people read must stand in the contexts, what few read must too
@@ -309,9 +326,9 @@ def starting_set(
         weights = torch.from_numpy(np.sqrt(counts + 0.1)).float()
         count = form.readings * spec.sequences
         drawn = weighted_items(weights, count * spec.length, draw).to(world.device)
-        arranged = arranged_by_teacher(teacher, world.features, drawn, count, draw, run.checkpoint)
+        arranged = arranged_by_teacher(teachers[0], world.features, drawn, count, draw, run.checkpoint)
         items = gathered_by_theme(arranged, spec.sequences, world.features)
-        start = with_teacher_labels(items, spec.sequences, [teacher], world.features, form.rank, draw)
+        start = with_teacher_labels(items, spec.sequences, teachers, world.features, form.rank, draw)
         recipe = soft_recipe(start.queries[..., 0].numel())
         run.write_file(START_FILE, lambda path: start.save(path, recipe, world.n_items))
     start, recipe = SyntheticSequences.load(file)

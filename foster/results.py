@@ -23,8 +23,8 @@ from foster.students import spread
 RANKS = "checkpoints/ranks"
 # In the order in which a report tells them; they are measured in another.
 ROWS = (
-    "full", "popular", "bigram", "zero_shot", "untrained", "random", "teacher_random", "teacher_uniform", "start_soft",
-    "start_hard", "soft", "hard",
+    "full", "ensemble", "popular", "bigram", "zero_shot", "untrained", "random", "teacher_random", "teacher_uniform",
+    "start_soft", "start_hard", "soft", "hard",
 )  # fmt: skip
 
 T = TypeVar("T")

@@ -15,7 +15,7 @@ from torch import Generator, Tensor
 
 from foster.clock import Clock
 from foster.condensers import random_real, uniform_items, with_teacher_labels
-from foster.evaluate import Scorer, bigram_scorer, model_scorer, popular_scorer, zero_shot_scorer
+from foster.evaluate import Scorer, bigram_scorer, ensemble_scorer, model_scorer, popular_scorer, zero_shot_scorer
 from foster.hard_form import HARD, START_HARD, read_hard
 from foster.metrics import ndcg_at
 from foster.parallel import side_by_side
@@ -34,18 +34,19 @@ STORED_STUDENTS = ("soft", "hard", "random", "untrained")
 
 
 class Rows:
-    """Measures every row of one run. shape: of a student; hard_recipe: for those of plain sequences."""
+    """Measures every row of one run. teachers: the first is the report's full-data model; shape: of a student;
+    hard_recipe: for those of plain sequences."""
 
     def __init__(
         self,
         spec: RunSpec,
         run: RunWriter,
         world: World,
-        teacher: SequentialRecommender,
+        teachers: list[SequentialRecommender],
         shape: RecommenderConfig,
         hard_recipe: Recipe,
     ) -> None:
-        self.spec, self.run, self.world, self.teacher = spec, run, world, teacher
+        self.spec, self.run, self.world, self.teachers = spec, run, world, teachers
         self.shape, self.hard_recipe = shape, hard_recipe
         self.results = Results(run, world.protocol, spec.report_test)
 
@@ -80,13 +81,15 @@ class Rows:
     def _fixed(self) -> None:
         """The rows without students."""
         world, split = self.world, self.world.split
-        save_model(model_file(self.run.folder, "full"), self.teacher)
+        save_model(model_file(self.run.folder, "full"), self.teachers[0])
         fixed: dict[str, Callable[[], Scorer]] = {
-            "full": lambda: model_scorer(self.teacher, world.features),
+            "full": lambda: model_scorer(self.teachers[0], world.features),
             "popular": lambda: popular_scorer(split, world.n_items),
             "bigram": lambda: bigram_scorer(split, world.n_items),
             "zero_shot": lambda: _best_on_validation(world, [zero_shot_scorer(world.features, n) for n in (1, 10)]),
         }
+        if len(self.teachers) > 1:
+            fixed["ensemble"] = lambda: ensemble_scorer(self.teachers, world.features)
         for name, scorer in fixed.items():
             if not self.results.has(name, 0):
                 self.results.add(name, 0, self.results.measure(scorer()))
@@ -101,7 +104,7 @@ class Rows:
             reading has items of its own, as those of the set have."""
             generator = draw(name)
             items = choose(generator).to(world.device)
-            made = with_teacher_labels(items, len(items), [self.teacher], features, len(soft.projection), generator)
+            made = with_teacher_labels(items, len(items), self.teachers, features, len(soft.projection), generator)
             return self._soft(replace(made, queries=rounded(made.queries)), soft_recipe)
 
         def plain(sequences: Tensor) -> Draw:

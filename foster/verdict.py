@@ -10,6 +10,7 @@ from foster import words
 METRIC = "recall@10"
 NAMES = {
     "full": "Everything",
+    "ensemble": "Everything, the teachers together",
     "soft": "Distilled, soft",
     "hard": "Distilled, hard",
     "random": "Random real sequences",

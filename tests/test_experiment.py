@@ -18,7 +18,7 @@ from foster.recommend import load_model
 from foster.runs import RunStore, RunWriter
 from foster.spec import RunSpec
 
-NAMES = "full popular bigram zero_shot untrained random teacher_random teacher_uniform start_soft start_hard soft hard"
+NAMES = "full ensemble popular bigram zero_shot untrained random teacher_random teacher_uniform start_soft start_hard soft hard"
 
 
 class Cut(Exception):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -49,14 +49,14 @@ def distiller(
     config: DistillConfig = SMALL,
     seed: int = 5,
     student: RecommenderConfig = STUDENT,
-    expert: SequentialRecommender | None = None,
+    experts: Sequence[SequentialRecommender] = (),
 ) -> Distiller:
     features = FEATURES.to(torch.get_default_dtype())
-    return Distiller(start(), features, windows(), student, RECIPE, config, seed, expert)
+    return Distiller(start(), features, windows(), student, RECIPE, config, seed, experts)
 
 
-def some_expert() -> SequentialRecommender:
-    return build_recommender(16, STUDENT, Generator().manual_seed(77))
+def some_expert(seed: int = 0) -> SequentialRecommender:
+    return build_recommender(16, STUDENT, Generator().manual_seed(77 + seed))
 
 
 class LiteralAdam:
@@ -108,7 +108,7 @@ def literal_regulariser(log_p: Tensor, f: Tensor, temperature: float = 0.1, smoo
     return total / n
 
 
-def literal_loop(steps: int, c: DistillConfig, seed: int, expert: SequentialRecommender | None) -> Tensor:
+def literal_loop(steps: int, c: DistillConfig, seed: int, experts: Sequence[SequentialRecommender]) -> Tensor:
     """The module's equations from the same draws; one position after another."""
     first, f, draw = start(), FEATURES.double(), Generator().manual_seed(seed)
     basis = torch.stack([row / row.norm() for row in f @ first.projection.T]) * math.sqrt(len(first.projection))
@@ -137,10 +137,11 @@ def literal_loop(steps: int, c: DistillConfig, seed: int, expert: SequentialReco
                 return z - z.logsumexp(0)
 
             for t in range(length):
-                if expert is None:
+                if not experts:
                     losses.append(-log_p(model, t)[batch.targets[user, t]])
                 else:
-                    losses.append(-(log_p(expert, t).detach().exp() * log_p(model, t)).sum())
+                    expected = sum(log_p(expert, t).detach().exp() for expert in experts) / len(experts)
+                    losses.append(-(expected * log_p(model, t)).sum())
         return torch.stack(losses).mean()
 
     def learn(model: SequentialRecommender, adam: LiteralAdam, loss: Tensor) -> None:
@@ -185,12 +186,13 @@ def literal_loop(steps: int, c: DistillConfig, seed: int, expert: SequentialReco
 
 
 @pytest.mark.usefixtures("double")
-@pytest.mark.parametrize("taught", [False, True])
-def test_steps_over_the_end_of_a_path_equal_the_equations(taught: bool) -> None:
-    config, expert = replace(SMALL, steps=5, student_steps=4), some_expert() if taught else None
-    fast = distiller(config, expert=expert)
+@pytest.mark.parametrize("taught_by", [0, 1, 2])
+def test_steps_over_the_end_of_a_path_equal_the_equations(taught_by: int) -> None:
+    config = replace(SMALL, steps=5, student_steps=4)
+    experts = [some_expert(seed) for seed in range(taught_by)]
+    fast = distiller(config, experts=experts)
     list(fast.run())
-    expected = literal_loop(5, config, 5, expert)
+    expected = literal_loop(5, config, 5, experts)
     assert not torch.allclose(expected, start().queries, atol=1e-2)  # something was learned
     torch.testing.assert_close(fast.queries, expected, atol=1e-6, rtol=0)
 

@@ -85,7 +85,7 @@ def second_order(kind: type[Exact]) -> tuple[Tensor, Tensor]:
     model, labels = omega.model, view.log_labels(d.queries).exp().requires_grad_()
     parameters = list(model.parameters())
     with sdpa_kernel(SDPBackend.MATH):
-        losses = [view.real_loss(model, batch, None) for batch in real]
+        losses = [view.real_loss(model, batch, ()) for batch in real]
         v = torch.autograd.grad(sum(losses) / 3, parameters)
         loss = -(labels * view.scores(model, rows)).sum()
         slopes = torch.autograd.grad(loss, parameters, create_graph=True)

@@ -175,21 +175,21 @@ def one_row(root: str, run_id: str, name: str) -> dict[str, Any]:
 
 def _row(run: Run, writer: RunWriter, cache: Path, name: str) -> dict[str, Any]:
     spec = run.spec
-    world, expert = pipeline.prepare(spec, writer, cache, Clock(writer))
+    world, experts = pipeline.prepare(spec, writer, cache, Clock(writer))
     config = DistillConfig(regularisation=spec.regularisation)
     if name == "no_subset" and world.n_items <= 2 * config.subset:
         return {"same_as": "default", "why": f"{world.n_items:,} items are all in every step"}
-    teacher = expert.load(expert.best, world.device)
-    start, recipe = pipeline.starting_set(spec, writer, world, teacher)
+    teachers = [expert.load(expert.best, world.device) for expert in experts]
+    start, recipe = pipeline.starting_set(spec, writer, world, teachers)
     if name in IN_FULL:
         if name == "in_full_longer":
             recipe = replace(recipe, steps=2 * recipe.steps)
         read = _histories(world, spec.length) if name == "real_in_full" else start.items
-        return _judged(in_full(teacher, world.features, read, recipe), recipe, spec, writer, world)
+        return _judged(in_full(teachers, world.features, read, recipe), recipe, spec, writer, world)
     made: list[SyntheticSequences] = []
     began = time.perf_counter()
     peak = above(
-        lambda: made.append(_made(name, spec, writer, world, teacher, start, recipe, config)), world.device.type
+        lambda: made.append(_made(name, spec, writer, world, teachers, start, recipe, config)), world.device.type
     )
     spent = time.perf_counter() - began
     file = writer.path(f"ablations/{name}.safetensors")
@@ -205,14 +205,14 @@ def _made(
     spec: RunSpec,
     writer: RunWriter,
     world: World,
-    teacher: SequentialRecommender,
+    teachers: list[SequentialRecommender],
     start: SyntheticSequences,
     recipe: Recipe,
     config: DistillConfig,
 ) -> SyntheticSequences:
     if name == "leading":
         draw, rank = Generator().manual_seed(derived_seed(spec.seed, "start")), len(start.projection)
-        return with_teacher_labels(start.items, start.sequences, [teacher], world.features, rank, draw, fit=0)
+        return with_teacher_labels(start.items, start.sequences, teachers, world.features, rank, draw, fit=0)
     if name.startswith("teacher_"):
         draw = Generator().manual_seed(derived_seed(spec.seed, name))
         if name == "teacher_random":
@@ -220,22 +220,22 @@ def _made(
         else:
             items = uniform_items(world.n_items, len(start.items), spec.length, draw)
         items = items.to(world.device)
-        return with_teacher_labels(items, len(items), [teacher], world.features, len(start.projection), draw)
+        return with_teacher_labels(items, len(items), teachers, world.features, len(start.projection), draw)
     positions, events = spec.sequences * spec.length, len(world.split.train.items)
     steps = default_steps(world.n_items, positions, events) if spec.steps is None else spec.steps
     config = replace(config, **{"steps": steps, **ROWS[name].changes})
     windows = RealWindows(world.split.train, spec.length, world.device)
     shape, seed = pipeline.student_shape(spec), derived_seed(spec.seed, "distil")
-    expert = teacher if ROWS[name].expert else None
-    loop = ROWS[name].loop(start, world.features, windows, shape, recipe, config, seed, expert)
+    experts = teachers if ROWS[name].expert else []
+    loop = ROWS[name].loop(start, world.features, windows, shape, recipe, config, seed, experts)
     loop.each_step = writer.checkpoint
     for _ in loop.run():
         pass
     return loop.synthetic
 
 
-def in_full(teacher: SequentialRecommender, features: Tensor, items: Tensor, recipe: Recipe) -> Draw:
-    """Mini-batches of sequences items [R, L] (-1 unused) with the teacher's labels as they are, made as they are drawn.
+def in_full(teachers: list[SequentialRecommender], features: Tensor, items: Tensor, recipe: Recipe) -> Draw:
+    """Mini-batches of sequences items [R, L] (-1 unused) with the teachers' labels as they are, made as they are drawn.
 
     In a large catalogue they are scored on a subset as students of a stored set are, the likeliest items among it.
     """
@@ -244,7 +244,7 @@ def in_full(teacher: SequentialRecommender, features: Tensor, items: Tensor, rec
     def draw(generator: Generator) -> Batch:
         size = min(len(items), recipe.batch_size or len(items))
         rows = items[torch.randint(len(items), (size,), generator=generator).to(items.device)]
-        labels, used = teacher_log_labels([teacher], features, rows), (rows >= 0).unsqueeze(-1).float()
+        labels, used = teacher_log_labels(teachers, features, rows), (rows >= 0).unsqueeze(-1).float()
         scored = None
         if few and recipe.subset is not None:
             likeliest = labels.topk(max(1, recipe.subset // (2 * rows.numel()))).indices.flatten()

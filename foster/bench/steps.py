@@ -78,7 +78,7 @@ def first_order(size: Size, features: Tensor, regularisation: float = 0.0) -> Ca
     recipe = Recipe(steps=1_000_000, learning_rate=2e-2, matrix_rate=0.05, dropout=0.0, batch_size=size.sequences)
     start, windows = planted_set(size, features.device), planted_windows(size, features.device)
     expert = build_recommender(size.text_width, shape(size), Generator().manual_seed(4)).to(features.device)
-    running = Distiller(start, features, windows, shape(size), recipe, config, seed=0, expert=expert).run()
+    running = Distiller(start, features, windows, shape(size), recipe, config, seed=0, experts=[expert]).run()
     return lambda: next(running)
 
 
@@ -96,7 +96,7 @@ class Losses(nn.Module):
     def forward(self, queries: Tensor | None) -> Tensor:
         """L_S at label queries [A·M, L, r]; None: L_D."""
         if queries is None:
-            return self.view.real_loss(self.model, self.real, None)
+            return self.view.real_loss(self.model, self.real, ())
         rows = torch.arange(len(queries), device=queries.device)
         return divergence(self.view.log_labels(queries), self.view.scores(self.model, rows))
 

@@ -132,9 +132,9 @@ def _one_kind(run: Run, cache: Path, name: str, part: Part) -> None:
         scratch = RunStore(Path(folder), bundled=None).create(spec)
         with RunWriter(scratch.path) as writer:
             clock = Clock(writer)
-            world, own_expert = pipeline.prepare(spec, writer, cache, clock)
-            teacher = own_expert.load(own_expert.best, world.device)
-            rows = Rows(spec, kept, world, teacher, pipeline.student_shape(spec), pipeline.HARD_RECIPE)
+            world, own_experts = pipeline.prepare(spec, writer, cache, clock)
+            teachers = [own.load(own.best, world.device) for own in own_experts]
+            rows = Rows(spec, kept, world, teachers, pipeline.student_shape(spec), pipeline.HARD_RECIPE)
             soft, _ = SyntheticSequences.load(kept.path(pipeline.SOFT_FILE))
             trained = rows.trained(soft.to(world.device))  # labels of rows are by the run's own features
             draws = {row: (make(), recipe) for row, (make, recipe) in trained.items() if row in ROWS}

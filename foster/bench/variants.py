@@ -17,6 +17,7 @@ geometry; the product of the mixed Hessian with v is one forward-mode derivative
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -88,15 +89,15 @@ class Joint(Damped):
 class _Measured(nn.Module):
     """log p and L_D of one view as functions of weights that are no parameters of a model."""
 
-    def __init__(self, model: SequentialRecommender, view: View, expert: SequentialRecommender | None) -> None:
+    def __init__(self, model: SequentialRecommender, view: View, experts: Sequence[SequentialRecommender]) -> None:
         super().__init__()
-        self.model, self.view, self.experts = model, view, [expert]  # a list: the expert's weights are not ours
+        self.model, self.view, self.experts = model, view, experts  # a sequence: their weights are not ours
 
     def forward(self, rows: Tensor | None, real: Batch | None) -> Tensor:
         if rows is not None:
             return self.view.scores(self.model, rows)
         assert real is not None
-        return self.view.real_loss(self.model, real, self.experts[0])
+        return self.view.real_loss(self.model, real, self.experts)
 
 
 class Exact(_Directed):
@@ -110,7 +111,7 @@ class Exact(_Directed):
         return super()._view(real, draw)
 
     def _prepare(self, view: View, theta: SequentialRecommender, omega: SequentialRecommender) -> None:
-        self.measured = _Measured(omega, view, self.expert)
+        self.measured = _Measured(omega, view, self.experts)
         self.weights = {name: w.detach() for name, w in self.measured.named_parameters()}
         asked = {name: w.clone().requires_grad_() for name, w in self.weights.items()}
         losses = [functional_call(self.measured, asked, (None, batch)) for batch in self.real]
