@@ -95,6 +95,7 @@ def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
         "run_id": run.folder.name,
         "spec_hash": spec.hash(),
         "method": spec.method,
+        "experts": len(experts),
         "data": _data_summary(dataset, split),
         "budget": {"sequences": spec.sequences, "length": spec.length},
         "stored_bytes": {

@@ -18,7 +18,10 @@ from foster.recommend import load_model
 from foster.runs import RunStore, RunWriter
 from foster.spec import RunSpec
 
-NAMES = "full ensemble popular bigram zero_shot untrained random teacher_random teacher_uniform start_soft start_hard soft hard"
+NAMES = (
+    "full ensemble popular bigram zero_shot untrained random teacher_random teacher_uniform start_soft start_hard soft "
+    "hard"
+)
 
 
 class Cut(Exception):
@@ -79,22 +82,33 @@ def test_report_is_complete_and_everything_a_page_reads_is_there(world: RunSpec,
     assert set(run.neighbours().columns) >= {"nearest_user", "overlap", "repetition", "diversity"}
 
 
-@pytest.mark.parametrize("better", ["labels", "walk"])
-def test_the_hard_form_is_the_reading_from_which_students_learn_more(
+@pytest.mark.parametrize("better", ["labels", "walk", "refined_labels", "refined_walk"])
+def test_the_hard_form_is_the_candidate_from_which_students_learn_most(
     world: RunSpec, tmp_path: Path, better: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    round_the_cycle, nothing_to_learn = torch.arange(20).view(4, 5), torch.full((4, 5), 7)
-    sources = {"labels": "foster.hard_form.harden", "walk": "foster.hard_form.teacher_walk"}
-    for name, source in sources.items():
-        made = round_the_cycle if name == better else nothing_to_learn
-        monkeypatch.setattr(source, lambda *_, made=made: made)
+    round_the_cycle = torch.arange(20).view(4, 5)
+    nothing = {name: torch.full((4, 5), item) for name, item in (("labels", 7), ("walk", 8))}  # to learn
+
+    def made(name: str) -> torch.Tensor:
+        return round_the_cycle if name == better else nothing[name]
+
+    def refine(sequences: torch.Tensor, *_: object) -> torch.Tensor:
+        refined = {f"refined_{name}": sequences.equal(rows) for name, rows in nothing.items()}
+        return round_the_cycle if refined.get(better) else sequences
+
+    monkeypatch.setattr("foster.hard_form.harden", lambda *_: made("labels"))
+    monkeypatch.setattr("foster.hard_form.teacher_walk", lambda *_: made("walk"))
+    monkeypatch.setattr("foster.hard_form.refined", refine)
     store = RunStore(tmp_path / "runs")
     run = store.create(dataclasses.replace(world, steps=2, students=1))
     finish(store, run.path)
     (found,) = (each for each in run.events("hard") if each["name"] == "hard.json")
-    assert (found["walk"] > found["labels"]) == (better == "walk")
-    kept = json.loads((run.path / "hard.json").read_text())["sequences"]
-    assert kept == [[f"i{item}" for item in row] for row in round_the_cycle.tolist()]
+    assert found[better] == max(found[name] for name in ("labels", "walk", "refined_labels", "refined_walk"))
+    kept = json.loads((run.path / "hard.json").read_text())
+    assert kept["reading"] == better
+    assert kept["sequences"] == [[f"i{item}" for item in row] for row in round_the_cycle.tolist()]
+    start = json.loads((run.path / "checkpoints/start_hard.json").read_text())
+    assert start["reading"] in ("labels", "walk"), "the start is only read off"
 
 
 @pytest.mark.parametrize(

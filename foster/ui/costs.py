@@ -11,19 +11,19 @@ from foster.ui.lineup import SOFT, Entrant, Metric, Part
 STAGES = {
     "data": "Reading the data",
     "embed": "Encoding the titles",
-    "experts": "Full-data model",
+    "experts": "Full-data models",
     "distil": "Distilling",
     "students": "Students and measuring",
     "map": "Drawing the map",
 }
 # Rows that train nothing; every other row of a report trains its own students.
-UNTRAINED = frozenset({"full", "popular", "bigram", "zero_shot", "untrained"})
+UNTRAINED = frozenset({"full", "ensemble", "popular", "bigram", "zero_shot", "untrained"})
 
 
 @dataclass(frozen=True)
 class Bill:
-    """Seconds. full: training once on everything, None where no run tells; condense: the distillation itself;
-    student: training one on the condensed set, measuring included, so rather too much."""
+    """Seconds. full: training once on everything, None where no run tells; condense: the distillation itself and every
+    further teacher; student: training one on the condensed set, measuring included, so rather too much."""
 
     full: float | None
     condense: float
@@ -33,7 +33,7 @@ class Bill:
     def pays_from(self) -> int | None:
         """The number of retrainings from which condensing is faster than training on everything each time.
 
-        Condensing costs one full training too, for its teacher: n·full > full + condense + n·student.
+        Condensing costs one full training too, for its first teacher: n·full > full + condense + n·student.
 
         >>> Bill(full=100.0, condense=50.0, student=10.0).pays_from
         2
@@ -52,15 +52,19 @@ def bill(entrant: Entrant, others: Sequence[Entrant] = ()) -> Bill:
     seconds = entrant.seconds
     full = seconds.get("experts") if entrant.own_expert else None
     if full is None:
-        told = [each.seconds.get("experts") for each in others if _same_expert(each, entrant) and each.own_expert]
-        full = next((spent for spent in told if spent), None)
+        prices = [each.seconds.get("experts") for each in others if _same_expert(each, entrant) and each.own_expert]
+        full = next((spent for spent in prices if spent), None)
     trained = sum(
         score.n
         for row in entrant.rows(Part.VALID)
         if row not in UNTRAINED and (score := entrant.score(row, Metric.RECALL, Part.VALID))
     )
     spent = seconds.get("students")
-    return Bill(full, seconds.get("distil", 0.0), spent / trained if spent and trained else None)
+    told = entrant.report.get("experts")
+    teachers = told if isinstance(told, int) and told > 0 else 1  # their training was timed together
+    one = None if full is None else full / teachers
+    condense = seconds.get("distil", 0.0) + (teachers - 1) * (one or 0.0)
+    return Bill(one, condense, spent / trained if spent and trained else None)
 
 
 def _same_expert(first: Entrant, second: Entrant) -> bool:

@@ -173,6 +173,14 @@ def test_break_even_counts_the_teacher_and_every_student() -> None:
     assert "such a student reaches 71 % of full data" in said
 
 
+def test_further_teachers_are_part_of_the_price_of_condensing() -> None:
+    """experts 100 s for two: n·50 > 50 + 100 + n·10 first at n = 4."""
+    cost = bill(entrant("A", experts=2))
+    assert (cost.full, cost.condense, cost.student) == (50.0, 100.0, 10.0)
+    assert cost.pays_from == 4
+    assert bill(entrant("A", experts="two")).full == 100.0, "a broken report breaks nothing"
+
+
 def test_a_cached_full_data_model_is_priced_by_the_run_that_trained_it() -> None:
     cached = entrant("A", own_expert=False, seconds={"experts": 0.1, "distil": 50.0, "students": 70.0})
     assert bill(cached).full is None
