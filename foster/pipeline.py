@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import resource
 from dataclasses import asdict, replace
 from functools import partial
@@ -56,13 +57,12 @@ from foster.world import World
 # One wide layer and softer logits than SASRec's own: on a log and on few sequences alike, it learns in half the steps.
 FULL = RecommenderConfig(width=128, layers=1, temperature=0.1, dropout=0.2)
 SOFT_RECIPE = Recipe(
-    steps=800, learning_rate=4e-2, matrix_rate=0.05, warmup=30, dropout=0.15, batch_size=10, subset=1024
+    steps=1600, learning_rate=4e-2, matrix_rate=0.05, warmup=30, dropout=0.15, batch_size=10, subset=1024
 )
-FEWEST_STEPS, STEPS_A_LABEL = 200, 1.6  # of a student of a set with few labels, at most those of SOFT_RECIPE
 STUDENT = replace(FULL, dropout=SOFT_RECIPE.dropout)
 HARD_RECIPE = Recipe(steps=120, learning_rate=5e-3, matrix_rate=0.01, dropout=0.5, subset=1024)
 SNAPSHOTS = 30
-MOST_EVENTS_OF_TWO = 150_000
+TEACHERS = ((50_000, 4), (150_000, 2), (math.inf, 1))  # how many, for logs of so many training events
 START_FILE, SOFT_FILE, ENGINE_FILE = "checkpoints/start.safetensors", "synthetic.safetensors", "checkpoints/engine.json"
 # Raise it when equal settings learn something else: experts and checkpoints of another engine are not gone on from.
 ENGINE = 7
@@ -134,8 +134,9 @@ def prepare(spec: RunSpec, run: RunWriter, cache: Path, clock: Clock) -> tuple[W
 
 
 def default_experts(events: int) -> int:
-    """Full-data models that teach together: two see further than one; on a large log one takes what time there is."""
-    return 2 if events <= MOST_EVENTS_OF_TWO else 1
+    """Full-data models that teach together: several see further than one; on a large log one takes what time there
+    is."""
+    return next(count for most, count in TEACHERS if events <= most)
 
 
 def _of_this_engine(run: RunWriter) -> None:
@@ -307,8 +308,9 @@ def _distil(
 
 
 def soft_recipe(labels: int) -> Recipe:
-    """By which students of a set of so many labels learn: longer on a few they only overfit."""
-    steps = max(FEWEST_STEPS, round(STEPS_A_LABEL * labels))
+    """By which students of a set of so many labels learn: few labels they would only overfit in many steps, many
+    labels they would not see often enough in few."""
+    steps = max(200, min(800, round(1.6 * labels)), round(0.6 * labels))
     return replace(SOFT_RECIPE, steps=min(SOFT_RECIPE.steps, steps))
 
 
