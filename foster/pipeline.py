@@ -62,7 +62,7 @@ SOFT_RECIPE = Recipe(
 STUDENT = replace(FULL, dropout=SOFT_RECIPE.dropout)
 HARD_RECIPE = Recipe(steps=120, learning_rate=5e-3, matrix_rate=0.01, dropout=0.5, subset=1024)
 SNAPSHOTS = 30
-TEACHERS = ((50_000, 4), (150_000, 2), (math.inf, 1))  # how many, for logs of so many training events
+TEACHERS = ((75_000, 4), (150_000, 2), (math.inf, 1))  # how many, for logs of so many training events
 START_FILE, SOFT_FILE, ENGINE_FILE = "checkpoints/start.safetensors", "synthetic.safetensors", "checkpoints/engine.json"
 # Raise it when equal settings learn something else: experts and checkpoints of another engine are not gone on from.
 ENGINE = 7
