@@ -62,6 +62,7 @@ SOFT_RECIPE = Recipe(
 STUDENT = replace(FULL, dropout=SOFT_RECIPE.dropout)
 HARD_RECIPE = Recipe(steps=120, learning_rate=5e-3, matrix_rate=0.01, dropout=0.5, subset=1024)
 SNAPSHOTS = 30
+FEW_POSITIONS = 200  # so small a set has one teacher
 TEACHERS = ((75_000, 4), (150_000, 2), (math.inf, 1))  # how many, for logs of so many training events
 START_FILE, SOFT_FILE, ENGINE_FILE = "checkpoints/start.safetensors", "synthetic.safetensors", "checkpoints/engine.json"
 # Raise it when equal settings learn something else: experts and checkpoints of another engine are not gone on from.
@@ -129,14 +130,17 @@ def prepare(spec: RunSpec, run: RunWriter, cache: Path, clock: Clock) -> tuple[W
     with clock.stage("embed"), all_cores():
         world = _embed(spec, run, dataset, split, device, cache)
     with clock.stage("experts"), all_cores():
-        shape, count = expert_shape(split, spec.length), default_experts(len(split.train.items))
+        shape, count = (
+            expert_shape(split, spec.length),
+            default_experts(spec.sequences * spec.length, len(split.train.items)),
+        )
         return world, [expert_of(spec, run, world, shape, cache, clock, (k, count)) for k in range(count)]
 
 
-def default_experts(events: int) -> int:
-    """Full-data models that teach together: several see further than one; on a large log one takes what time there
-    is."""
-    return next(count for most, count in TEACHERS if events <= most)
+def default_experts(positions: int, events: int) -> int:
+    """Full-data models that teach together: several see further than one, but a small set cannot say it, and on a large
+    log one takes what time there is."""
+    return 1 if positions < FEW_POSITIONS else next(count for most, count in TEACHERS if events <= most)
 
 
 def _of_this_engine(run: RunWriter) -> None:

@@ -26,10 +26,7 @@ from foster.run_files import to_json
 from foster.runs import RunState, RunStore, RunWriter
 from foster.spec import RunSpec
 
-NAMES = (
-    "full ensemble popular bigram zero_shot untrained random teacher_random teacher_uniform start_soft start_hard soft "
-    "hard"
-)
+NAMES = "full popular bigram zero_shot untrained random teacher_random teacher_uniform start_soft start_hard soft hard"
 SPEC = RunSpec(sequences=3, length=4, steps=4, students=2, report_test=True, device="cpu")
 
 

@@ -13,15 +13,12 @@ import torch
 from short_runs import short_runs
 
 from foster.errors import UserError
-from foster.pipeline import choose_device, execute, soft_recipe
+from foster.pipeline import choose_device, default_experts, execute, soft_recipe
 from foster.recommend import load_model
 from foster.runs import RunStore, RunWriter
 from foster.spec import RunSpec
 
-NAMES = (
-    "full ensemble popular bigram zero_shot untrained random teacher_random teacher_uniform start_soft start_hard soft "
-    "hard"
-)
+NAMES = "full popular bigram zero_shot untrained random teacher_random teacher_uniform start_soft start_hard soft hard"
 
 
 class Cut(Exception):
@@ -59,11 +56,24 @@ def comparable(report: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in report.items() if k not in ("seconds", "peak_memory_mb", "run_id")}
 
 
-def test_report_is_complete_and_everything_a_page_reads_is_there(world: RunSpec, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("positions", "events", "count"),
+    [(199, 1000, 1), (200, 75_000, 4), (400, 75_001, 2), (400, 150_000, 2), (400, 150_001, 1), (3000, 10**9, 1)],
+)
+def test_several_teach_where_there_is_room_and_time_for_what_they_say(positions: int, events: int, count: int) -> None:
+    assert default_experts(positions, events) == count
+
+
+def test_report_is_complete_and_everything_a_page_reads_is_there(
+    world: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("foster.pipeline.default_experts", lambda *_: 2)
     store = RunStore(tmp_path / "runs")
     run = store.create(world)
     report = finish(store, run.path)
-    assert set(report["valid"]) == set(report["test"]) == set(NAMES.split())
+    assert set(report["valid"]) == set(report["test"]) == {*NAMES.split(), "ensemble"}
+    assert report["experts"] == 2
+    assert {event["expert"] for event in run.events("expert")} == {0, 1}
     assert report["valid"]["soft"]["recall@10"]["n"] == 2
     assert report["valid"]["bigram"]["recall@10"]["mean"] == 1  # planted
     assert report["budget"] == {"sequences": 4, "length": 5}
@@ -77,7 +87,7 @@ def test_report_is_complete_and_everything_a_page_reads_is_there(world: RunSpec,
     assert set(models) == {"full", "soft", "hard", "random", "untrained"}
     kept = {f"{file.parent.name}/{file.name}" for file in store.cache.glob("*/*")}
     assert kept == set(json.loads((run.path / "cache.json").read_text())["uses"])
-    assert sorted(Path(name).parent.name for name in kept) == ["layouts", "layouts", "trajectories"]
+    assert sorted(Path(name).parent.name for name in kept) == ["layouts", "layouts", *2 * ["trajectories"]]
     assert not torch.equal(models["full"].projection.weight, models["untrained"].projection.weight)
     assert set(run.neighbours().columns) >= {"nearest_user", "overlap", "repetition", "diversity"}
 
