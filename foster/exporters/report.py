@@ -144,7 +144,7 @@ def _sequences(run: FinishedRun) -> Markup:
         shown.append(tag("div", tag("h3", f"Sequence {int(str(number)) + 1}"), hint, items, class_="sequence"))
     said = (
         "At every position a student reads the small title and is taught to recommend the large one first; the bar is "
-        "the weight of that recommendation."
+        "the weight of that recommendation. This is a sequence's first reading; in others it reads other items."
     )
     if told:
         said += " Nobody takes an item twice in this log, so a card leaves out what was read before it in its row."

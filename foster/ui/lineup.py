@@ -21,7 +21,7 @@ from foster.verdict import NAMES
 
 LETTERS = "ABCDEF"  # as many runs as markers can be told apart
 FULL, SOFT, HARD, START_SOFT = "full", "soft", "hard", "start_soft"
-DISTILLED = (FULL, SOFT, HARD, START_SOFT, "start_hard")  # every other row is a control
+DISTILLED = (FULL, "ensemble", SOFT, HARD, START_SOFT, "start_hard")  # every other row is a control
 
 
 class Part(StrEnum):

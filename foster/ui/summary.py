@@ -22,8 +22,10 @@ def figures(rows: Sequence[Row]) -> list[Figure]:
     if not places:
         return []
     found = [Figure("Sequences", words.count(len(rows)), f"of {len(rows[0].places)} positions")]
-    if read := {place.read[0].title for place in places if place.read}:
-        found.append(Figure("Titles read", words.count(len(read)), f"at {words.count(len(places))} positions"))
+    if read := {option.title for place in places for option in place.read}:
+        most = max(len(place.read) for place in places)
+        where = f"at {words.count(len(places))} positions" + (f", up to {most} at each" if most > 1 else "")
+        found.append(Figure("Titles read", words.count(len(read)), where))
     if taught := [place.taught for place in places if place.taught]:
         found.append(
             Figure("Titles taught", words.count(len({each.title for each in taught})), "first recommendations")
