@@ -1,7 +1,7 @@
 """Puts a finished run among those that come with the sample: `python sample_data/ship.py RUN_FOLDER NAME`.
 
-What only a resume needs stays behind. With `--lean` the models stay behind
-too, and of the snapshots the first, the middle and the last are kept.
+What only a resume needs stays behind, and of the snapshots SNAPSHOTS from the first to the last are kept. With `--lean`
+it is LEAN_SNAPSHOTS, and the models stay behind, too.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import shutil
 from pathlib import Path
 
+SNAPSHOTS, LEAN_SNAPSHOTS = 16, 3
 BEHIND = ("checkpoints", "cache.json", "lock", "log.txt", "note.json")
 
 
@@ -32,10 +33,10 @@ def ship(run: Path, name: str, lean: bool) -> Path:
     report = json.loads((there / "report.json").read_text())
     (there / "report.json").write_text(json.dumps(report | {"run_id": name}))
     (there / "log.txt").touch()
-    if lean:
-        snapshots = sorted((there / "snapshots").iterdir())
-        for snapshot in {*snapshots} - {snapshots[0], snapshots[len(snapshots) // 2], snapshots[-1]}:
-            snapshot.unlink()
+    snapshots, count = sorted((there / "snapshots").iterdir()), LEAN_SNAPSHOTS if lean else SNAPSHOTS
+    kept = {snapshots[round(k * (len(snapshots) - 1) / (count - 1))] for k in range(count)}
+    for snapshot in {*snapshots} - kept:
+        snapshot.unlink()
     return there
 
 
