@@ -39,7 +39,7 @@ Weights = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class RefineConfig:
-    """rounds; share: of the positions that change in the first round, falling linearly; steps: T; real: windows of a
+    """rounds; share: of the positions that change in the first round, falling linearly; steps: T, not more than students take; real: windows of a
     round; subset: |U|, used where V > 2·|U|."""
 
     rounds: int = 12
@@ -63,7 +63,7 @@ def refined(
     """Sequences [M, L] of item ids, changed where students [shape, recipe] would learn more; no item comes twice in a
     sequence that did not before. each_step is called after every step of a student and may raise to stop."""
     draw = Generator().manual_seed(seed)
-    recipe = replace(recipe, steps=config.steps)
+    recipe = replace(recipe, steps=min(config.steps, recipe.steps))
     for number in range(config.rounds):
         real = windows.draw(config.real, draw)
         subset = _subset(sequences, real, len(features), config.subset, draw)

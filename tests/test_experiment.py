@@ -110,8 +110,10 @@ def test_the_hard_form_is_the_candidate_from_which_students_learn_most(
     monkeypatch.setattr("foster.hard_form.teacher_walk", lambda *_: made("walk"))
     monkeypatch.setattr("foster.hard_form.refined", refine)
     store = RunStore(tmp_path / "runs")
-    run = store.create(dataclasses.replace(world, steps=2, students=1))
-    finish(store, run.path)
+    spec = dataclasses.replace(world, steps=2)
+    run = store.create(spec)
+    with pytest.raises(Cut), CuttingWriter(run.path, "student", 2) as writer:  # the hard form is chosen by then
+        execute(spec, writer, store.cache)
     (found,) = (each for each in run.events("hard") if each["name"] == "hard.json")
     assert found[better] == max(found[name] for name in ("labels", "walk", "refined_labels", "refined_walk"))
     kept = json.loads((run.path / "hard.json").read_text())
