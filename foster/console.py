@@ -113,7 +113,8 @@ def report_table(report: Mapping[str, Any]) -> str:
 
 
 def sequences_text(run: Run, rows: Sequence[Mapping[str, Any]]) -> str:
-    """Every synthetic sequence: its titles with confidence, and what it recommends after each."""
+    """Every synthetic sequence: the titles of its first reading, their share of all readings there, and what it
+    recommends after each."""
     lines = [f"run {run.id}: {run.spec.sequences} × {run.spec.length} from {plain(run.spec.data)}"]
     sequences: dict[int, list[Mapping[str, Any]]] = {}
     for row in rows:
@@ -125,7 +126,7 @@ def sequences_text(run: Run, rows: Sequence[Mapping[str, Any]]) -> str:
             shown = (plain(label, 48), f"{row['label_confidence']:.2f}") if isinstance(label, str) else ("", "")
             cells.append((row["position"], plain(row["title"], 48), f"{row['confidence']:.2f}", *shown))
         lines += ["", f"sequence {sequence}"]
-        lines.append(table(("at", "title", "confidence", "then recommend", "confidence"), cells, numbers=(0, 2, 4)))
+        lines.append(table(("at", "title", "share", "then recommend", "confidence"), cells, numbers=(0, 2, 4)))
     return "\n".join(lines)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from foster.catalog import Catalog
 from foster.interactions import Interactions
-from foster.synthetic import SyntheticSequences
+from foster.synthetic import UNUSED, SyntheticSequences
 
 ALTERNATIVES = 10
 
@@ -77,6 +77,7 @@ def sequence_table(synthetic: SyntheticSequences, hard: Tensor, basis: Tensor, c
 
 def row_of(items: Tensor) -> tuple[Tensor, Tensor]:
     """The distribution over items of one row [A]: different items, the first reading's first, then by their shares."""
+    items = items[items != UNUSED] if bool((items != UNUSED).any()) else items
     found = Counter(items.tolist())
     first = int(items[0])
     others = sorted((item for item in found if item != first), key=lambda item: -found[item])

@@ -61,7 +61,7 @@ class DistillConfig:
     real_weight: float = 0.3
     real_batch: int = 64
     momentum: float = 0.9
-    synthetic_rate: float = 1.5
+    synthetic_rate: float = 0.3
     regularisation: float = 0.1
     subset: int = 1024
     ridge: float = 1e-3

@@ -57,8 +57,11 @@ def write_hard(
         return refined(found[name], world.features, windows, teacher, shape, recipe, config, at, run.heed_stop)
 
     clock.tell(1.0, "plain sequences: refining them item by item")
-    with closing(side_by_side([partial(better, name) for name in (HARD, "walk")], world.device)) as made:
-        found["refined_labels"], found["refined_walk"] = made
+    names = {HARD: "refined_labels", "walk": "refined_walk"}
+    with closing(side_by_side([partial(better, name) for name in names], world.device)) as made:
+        for name, better_one in zip(names.values(), made, strict=True):
+            found[name] = better_one
+            run.checkpoint()
 
     def judged(sequences: Tensor, k: int) -> float:
         draw = every_step(hard_batch(sequences))

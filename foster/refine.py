@@ -12,8 +12,8 @@ is one of hundreds in what a student learns from, so the estimate is near the tr
 not, so the number of places falls from round to round. Without β the students' confidence, which no ranking depends
 on, would be most of what is improved.
 
-The graph of T steps is kept: T is short, and a step sees POSITIONS positions and |U| items at most, whatever M, L and V
-are.
+The graph of T steps is kept: T is short, a round looks at LARGEST positions of the set at most (of a larger one at some
+sequences, drawn) and a step of its student at POSITIONS of them, and U holds their items and `subset` others at most.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ from foster.recommender import RecommenderConfig, SequentialRecommender, build_r
 from foster.subset import ItemSubset, draw_subset, read_with, whole_catalogue
 from foster.training import Batch, RealWindows, Recipe, mix, states_at
 
-POSITIONS = 400
+POSITIONS, LARGEST = 400, 2000
+CANDIDATES = 8
 SHARPNESS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2)  # β
 Weights = dict[str, Tensor]
 
@@ -66,12 +67,17 @@ def refined(
     recipe = replace(recipe, steps=min(config.steps, recipe.steps))
     for number in range(config.rounds):
         real = windows.draw(config.real, draw)
-        subset = _subset(sequences, real, len(features), config.subset, draw)
+        rows = torch.arange(len(sequences), device=sequences.device)
+        if sequences.numel() > LARGEST:
+            count = max(1, LARGEST // sequences.shape[1])
+            rows = torch.randperm(len(sequences), generator=draw)[:count].to(sequences.device)
+        some = sequences[rows]
+        subset = _subset(some, real, len(features), config.subset, draw)
         model = build_recommender(features.shape[1], shape, draw).to(features.device)
         losses = Losses(model, features, subset, real, expert)
-        slope = hypergradient(losses, subset.rows(sequences), recipe, draw, each_step)
-        count = max(1, round(config.share * sequences.numel() * (1 - number / config.rounds)))
-        sequences = exchanged(sequences, subset.items, slope, count)
+        slope = hypergradient(losses, subset.rows(some), recipe, draw, each_step)
+        most = max(1, round(config.share * some.numel() * (1 - number / config.rounds)))
+        sequences = sequences.index_copy(0, rows, exchanged(some, subset.items, slope, most))
     return sequences
 
 
@@ -83,18 +89,21 @@ def _subset(sequences: Tensor, real: Batch, n_items: int, size: int, draw: Gener
     return draw_subset(n_items, torch.cat([sequences.flatten(), following]), size, draw)
 
 
-def exchanged(sequences: Tensor, items: Tensor, slope: Tensor, count: int) -> Tensor:
-    """Sequences [M, L] with other items at the `count` places where that lowers the estimate most, those of one
-    sequence one after another; items [U] and the slope [M, L, U] of J in them. Where it lowers nothing, nothing
-    changes."""
+def exchanged(sequences: Tensor, items: Tensor, slope: Tensor, most: int) -> Tensor:
+    """Sequences [M, L] with other items at up to `most` places, one exchange after another, the one that lowers the
+    estimate most first; items [U] and the slope [M, L, U] of J in them.
+
+    Looked at are the CANDIDATES · `most` best exchanges; where many of them are of one place, fewer places change. What
+    lowers nothing changes nothing.
+    """
     rows = torch.searchsorted(items, sequences)
     change = slope - slope.gather(-1, rows.unsqueeze(-1))
-    found, at = change.flatten().topk(min(len(items), 8) * count, largest=False)  # some are barred by those before them
-    sequences, left, done = sequences.clone(), count, set[tuple[int, int]]()
+    found, at = change.flatten().topk(min(len(items), CANDIDATES) * most, largest=False)
+    sequences, left, done = sequences.clone(), most, set[tuple[int, int]]()
     for gain, place in zip(found.tolist(), at.tolist(), strict=True):
         m, rest = divmod(place, slope.shape[1] * len(items))
         position, row = divmod(rest, len(items))
-        if left == 0 or gain >= 0:
+        if left == 0 or not gain < 0:  # a training that blew up estimates nothing
             break
         if (m, position) not in done and not bool((sequences[m] == items[row]).any()):
             sequences[m, position] = items[row]
@@ -151,7 +160,8 @@ def hypergradient(
     each_step: Callable[[], None] = lambda: None,
 ) -> Tensor:
     """∂J/∂P [M, L, U] at the one-hot rows of sequences [M, L], which hold rows of the subset."""
-    one_hot = F.one_hot(rows, len(losses.subset.items)).to(losses.features.dtype).requires_grad_()
+    one_hot = losses.features.new_zeros(*rows.shape, len(losses.subset.items))
+    one_hot.scatter_(-1, rows.unsqueeze(-1), 1.0).requires_grad_()
     with sdpa_kernel(SDPBackend.MATH):  # the fused kernels have no second derivative
         weights = unrolled(losses, one_hot, recipe, draw, each_step)
         return torch.autograd.grad(functional_call(losses, weights, (None,)), one_hot)[0]

@@ -11,7 +11,7 @@ from cycle_world import N_ITEMS, cycle_log, random_features
 from torch import Generator, Tensor
 
 from foster.catalog import Catalog
-from foster.decode import harden, neighbour_table, sequence_table, snapshot_table, top_rows
+from foster.decode import harden, neighbour_table, row_of, sequence_table, snapshot_table, top_rows
 from foster.interactions import Interactions
 from foster.synthetic import SyntheticSequences
 
@@ -65,6 +65,12 @@ def test_the_table_reads_rows_and_labels() -> None:
         found = [(entry["item_id"], entry["weight"]) for entry in row.alternatives]
         assert found == [("a", 0.25), ("e", 0.5), ("c", 0.25)], "the first reading's, then by share"
         assert sum(entry["weight"] for entry in row.labels) == pytest.approx(1, abs=1e-5)  # six items: all shown
+
+
+def test_a_row_leaves_out_readings_that_have_ended() -> None:
+    items, shares = row_of(torch.tensor([3, -1, 3, 5]))
+    assert items.tolist() == [3, 5]
+    assert shares.tolist() == pytest.approx([2 / 3, 1 / 3])
 
 
 def test_top_rows_never_ask_for_more_than_the_catalogue_holds() -> None:

@@ -22,7 +22,7 @@ from foster.training import RealWindows, Recipe
 CPU = torch.device("cpu")
 STUDENT = RecommenderConfig(width=8, layers=1, max_length=6, dropout=0.0)
 RECIPE = Recipe(steps=16, learning_rate=1e-2, dropout=0.0, batch_size=4, warmup=2)
-SMALL = DistillConfig(steps=8, save_every=2, paths=2, student_steps=3, real_batch=6)
+SMALL = DistillConfig(steps=8, save_every=2, paths=2, student_steps=3, real_batch=6, synthetic_rate=1.5)
 FEATURES = random_features()
 
 

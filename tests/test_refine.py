@@ -107,6 +107,11 @@ def test_items_are_exchanged_where_the_slope_falls_most_and_none_comes_twice() -
     assert sequences.tolist() == [[2, 3, 5], [8, 5, 2]], "the given ones are left as they were"
 
 
+def test_what_a_broken_training_says_changes_nothing() -> None:
+    sequences = torch.tensor([[0, 1, 2]])
+    assert torch.equal(exchanged(sequences, torch.arange(5), torch.full((1, 3, 5), torch.nan), 2), sequences)
+
+
 def test_refining_lowers_what_it_is_to_lower_and_one_seed_gives_one_result() -> None:
     """Planted: the log is a cycle, the sequences a constant jump that it never holds."""
     wrong = (torch.arange(6)[None] * 7 + torch.arange(4)[:, None]) % N_ITEMS
@@ -139,15 +144,27 @@ def trained_expert() -> SequentialRecommender:
     return trainer.model.requires_grad_(False)
 
 
-def test_on_a_subset_only_its_items_come_in_and_large_sets_are_seen_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_items_of_the_subset_come_into_the_sequences_of_a_round(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("foster.refine.POSITIONS", 10)
-    sequences = some_sequences(8)
-    config = replace(CONFIG, rounds=1, subset=5)
-    found = refined(sequences, features(), windows(), model(4), SHAPE, RECIPE, config, 0)
-    assert found.shape == sequences.shape
-    assert int(found.min()) >= 0
-    assert int(found.max()) < N_ITEMS
-    assert 0 < int((found != sequences).sum()) <= 8
+    monkeypatch.setattr("foster.refine.LARGEST", 20)
+    seen: list[tuple[Tensor, Tensor]] = []
+
+    def exchange(some: Tensor, items: Tensor, slope: Tensor, most: int) -> Tensor:
+        seen.append((some, items))
+        return exchanged(some, items, slope, most)
+
+    monkeypatch.setattr("foster.refine.exchanged", exchange)
+    sequences, many = some_sequences(8), random_features(1000)
+    config = replace(CONFIG, rounds=1, subset=20)
+    found = refined(sequences, many, windows(), model(4), SHAPE, RECIPE, config, 0)
+    ((some, items),) = seen
+    assert some.shape == (4, 5), "no more than LARGEST positions"
+    assert 20 < len(items) < 60
+    changed = found != sequences
+    assert 0 < int(changed.sum()) <= 4
+    assert bool(torch.isin(found[changed], items).all())
+    in_round = (sequences.unsqueeze(1) == some).all(-1).any(1)
+    assert not bool(changed[~in_round].any())
 
 
 def test_a_catalogue_of_one_is_left_as_it_is() -> None:

@@ -26,7 +26,9 @@ def loop(kind: type[Distiller], **changes: Any) -> Distiller:
     start = SyntheticSequences(3, items, queries, projection)
     windows = RealWindows(cycle_log().leave_one_out().train, 6, CPU)
     student = RecommenderConfig(width=8, layers=1, max_length=6, dropout=0.0)
-    config = DistillConfig(**{"steps": 4, "paths": 1, "student_steps": 3, "real_batch": 6, **changes})
+    config = DistillConfig(
+        **{"steps": 4, "paths": 1, "student_steps": 3, "real_batch": 6, "synthetic_rate": 1.5, **changes}
+    )
     return kind(start, random_features(), windows, student, Recipe(steps=40, batch_size=4), config, seed=5)
 
 

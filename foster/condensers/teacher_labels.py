@@ -37,31 +37,32 @@ def arranged_by_teacher(
     items: Tensor,
     sequences: int,
     generator: Generator,
-    each_position: Callable[[], None] = lambda: None,
+    each_block: Callable[[], None] = lambda: None,
 ) -> Tensor:
     """The given items [N·L], each as often as it is given, as N `sequences` [N, L]: they open with the first N, then
     each in turn goes on with an item that is drawn from the teacher's distribution after the prefix, among those left;
     none that it holds, while others are left.
 
     So the set holds what it is meant to hold, in an order that a history might have. generator: on the CPU;
-    each_position is called after each and may raise to stop.
+    each_block is called after some sequences have gone on by an item and may raise to stop.
     """
     arranged, left = items[:sequences, None].cpu(), items[sequences:].cpu()
     table = teacher.item_table(features)
     while len(left):
         ones = torch.ones(*arranged.shape, 1, device=table.device)
         hidden = teacher(mix(table, arranged.to(table.device).unsqueeze(-1), ones))[:, -1]
-        scores = teacher.logits(hidden, table[left.to(table.device)]).cpu()  # [N, what is left]
-        taken = torch.zeros(len(left), dtype=torch.bool)
+        open_to, taken = table[left.to(table.device)], torch.zeros(len(left), dtype=torch.bool)
         following = []
-        for row, likes in zip(arranged, scores, strict=True):
-            held = torch.isin(left, row) & ~taken
-            barred = taken if bool((held | taken).all()) else held | taken
-            place = torch.multinomial(likes.masked_fill(barred, -torch.inf).softmax(-1), 1, generator=generator)
-            taken[place] = True
-            following.append(left[place])
+        for rows, states in zip(arranged.split(64), hidden.split(64), strict=True):
+            scores = teacher.logits(states, open_to).cpu()  # [64, what is left]
+            for row, likes in zip(rows, scores, strict=True):
+                held = torch.isin(left, row) & ~taken
+                barred = taken if bool((held | taken).all()) else held | taken
+                place = torch.multinomial(likes.masked_fill(barred, -torch.inf).softmax(-1), 1, generator=generator)
+                taken[place] = True
+                following.append(left[place])
+            each_block()
         arranged, left = torch.cat([arranged, torch.stack(following)], 1), left[~taken]
-        each_position()
     return arranged.to(features.device)
 
 

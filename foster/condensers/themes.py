@@ -15,7 +15,7 @@ def gathered_by_theme(items: Tensor, sequences: int, features: Tensor) -> Tensor
     sequence's readings are as alike as they can be in sum. What a student learns from the rows is not changed by it,
     what a person reads in one sequence is.
     """
-    themes = F.normalize(features[items].mean(1), dim=-1).cpu()
+    themes = F.normalize(torch.cat([features[block].mean(1) for block in items.split(64)]), dim=-1).cpu()
     order = torch.arange(sequences)
     centres = themes[:sequences].clone()
     for begin in range(sequences, len(items), sequences):

@@ -85,5 +85,5 @@ B has one row an item: its centred, unit-length text embedding x times P, scaled
 (`sequences.basis(public_features(embeddings))`). The embeddings are those of the text encoder `{run.encoder}` over each
 item's text: title and further text columns of the catalogue, in its order. Those texts belong to the data's owner and
 are not in here beyond title and category, so B needs the original catalogue. The likeliest recommendations of every
-position are in `recommendations.parquet`, readable without any of this.
+position of the first readings are in `recommendations.parquet`, readable without any of this.
 """

@@ -56,7 +56,8 @@ def hard_events(run: FinishedRun) -> pd.DataFrame:
 
 
 def recommendations(run: FinishedRun) -> pd.DataFrame | None:
-    """The soft form as far as it is kept readable: what each position reads and teaches, the weightiest first.
+    """The soft form as far as it is kept readable: what each position reads, that of its first reading first, and
+    what the first reading teaches there, the likeliest first.
 
     Columns: sequence, position, role ("read" or "recommend"), rank from 1, item_id, title, weight.
     """

@@ -20,9 +20,11 @@ _FOSTER = (
     "the sequences alone and another the real log as well, over a random part of the catalogue where it is large, and "
     "the distributions were moved by the difference of what the two predict.",
     "One more term, weighed by γ, asks items of similar meaning to appear together.",
-    "The plain lists are the better, for fresh students on validation items, of two readings: what the distributions "
-    "say comes next, and how the teacher would go on from each sequence's first item.",
+    "The plain lists are, of several candidates, those from which fresh students learn most, judged on validation "
+    "items: what the distributions say comes next, how the teacher would go on from each sequence's first item, or one of "
+    "those two refined item by item.",
 )
+_TOGETHER = "Where the teacher's expectations are asked for, those of {} such models are averaged."
 _JUDGED = (
     "What is stored was judged by fresh students that saw nothing of the log: trained on the stored sequences and the "
     "public texts alone, they rank the whole catalogue for the next item of every user."
@@ -33,7 +35,8 @@ MUCH = 0.5  # share of items in common with one real user from which a sequence 
 def method(run: FinishedRun) -> tuple[str, ...]:
     """How the sequences were made and judged, a sentence each."""
     if run.spec.method == "foster":
-        return (*_FOSTER, _JUDGED)
+        teachers = run.report.get("experts") or 1
+        return (_FOSTER[0], *([_TOGETHER.format(teachers)] if teachers > 1 else []), *_FOSTER[1:], _JUDGED)
     return (f"The sequences were made by the method “{run.spec.method}”, as foster {_version(run)} has it.", _JUDGED)
 
 

@@ -136,7 +136,8 @@ def entrant_of(run: Run, name: str) -> Entrant | None:
     report = load.report(run)
     if report is None:
         return None
-    return Entrant("", run.id, name, run.spec, report, own_expert=bool(load.events(run, "expert")))
+    trained = {event.get("expert") for event in load.events(run, "expert")}
+    return Entrant("", run.id, name, run.spec, report, own_expert=0 < len(trained) == (report.get("experts") or 1))
 
 
 def _letters(group: Group) -> str:

@@ -50,21 +50,28 @@ class Bill:
 def bill(entrant: Entrant, others: Sequence[Entrant] = ()) -> Bill:
     """others: runs to learn the price of the full-data model from, where this one took it from the cache."""
     seconds = entrant.seconds
-    full = seconds.get("experts") if entrant.own_expert else None
-    if full is None:
-        prices = [each.seconds.get("experts") for each in others if _same_expert(each, entrant) and each.own_expert]
-        full = next((spent for spent in prices if spent), None)
+    one = _one_expert(entrant)
+    if one is None:
+        one = next((price for each in others if _same_expert(each, entrant) and (price := _one_expert(each))), None)
     trained = sum(
         score.n
         for row in entrant.rows(Part.VALID)
         if row not in UNTRAINED and (score := entrant.score(row, Metric.RECALL, Part.VALID))
     )
     spent = seconds.get("students")
-    told = entrant.report.get("experts")
-    teachers = told if isinstance(told, int) and told > 0 else 1  # their training was timed together
-    one = None if full is None else full / teachers
-    condense = seconds.get("distil", 0.0) + (teachers - 1) * (one or 0.0)
+    condense = seconds.get("distil", 0.0) + (_teachers(entrant) - 1) * (one or 0.0)
     return Bill(one, condense, spent / trained if spent and trained else None)
+
+
+def _teachers(entrant: Entrant) -> int:
+    told = entrant.report.get("experts")
+    return told if isinstance(told, int) and told > 0 else 1
+
+
+def _one_expert(entrant: Entrant) -> float | None:
+    """Seconds of training one full-data model, None where the run took any from the cache: they are timed together."""
+    spent = entrant.seconds.get("experts") if entrant.own_expert else None
+    return spent / _teachers(entrant) if spent else None
 
 
 def _same_expert(first: Entrant, second: Entrant) -> bool:

@@ -55,8 +55,8 @@ class Score:
 
 @dataclass(frozen=True)
 class Entrant:
-    """A finished run with its letter. name: plain text; own_expert: it trained its full-data model itself instead of
-    taking it from the cache."""
+    """A finished run with its letter. name: plain text; own_expert: it trained its full-data models, all of them,
+    itself instead of taking one from the cache."""
 
     letter: str
     run_id: str

@@ -144,7 +144,7 @@ LESSONS: tuple[Lesson, ...] = (
             ("ω", "Distiller.paths", "a student on its way"),
             ("θ ← ω", "duplicate", "the anchored reset"),
             ("K", "DistillConfig.student_steps", "inner steps"),
-            ("L_D", "View.real_loss", "without dropout; a run asks for what the expert expects"),
+            ("L_D", "View.real_loss", "without dropout; a run asks for what experts expect"),
             ("θ − ω", "DistillStep.distance", "watched in every run"),
         ),
         ("Inner steps K", (1, 5, 10, 20), 5),
