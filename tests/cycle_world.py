@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from torch import Generator, Tensor
 
 from foster.interactions import Interactions
+from foster.training import RealWindows
 
 N_ITEMS = 24
 
@@ -19,6 +20,11 @@ def cycle_log(n_users: int = 40, length: int = 9, n_items: int = N_ITEMS) -> Int
     items = np.concatenate([(np.arange(length) + user) % n_items for user in range(n_users)])
     offsets = np.arange(n_users + 1) * length
     return Interactions(items, offsets, tuple(f"u{user}" for user in range(n_users)))
+
+
+def cycle_windows() -> RealWindows:
+    """What is left for training of every walk, as windows of up to six events and what follows."""
+    return RealWindows(cycle_log().leave_one_out().train, 6, torch.device("cpu"))
 
 
 def random_features(n_items: int = N_ITEMS, width: int = 16) -> Tensor:

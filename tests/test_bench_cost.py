@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +15,6 @@ from foster.bench.apart import above
 from foster.bench.cost import QUICK, WARM, FileFeatures, random_features, unrolled_rows
 from foster.bench.steps import Losses, exact, first_order, planted_losses, unrolled
 from foster.run_files import to_json
-
-
-@pytest.fixture
-def double() -> Iterator[None]:
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 def descended(losses: Losses, q: Tensor, updates: int, rate: float) -> float:

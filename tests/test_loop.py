@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
-from cycle_world import N_ITEMS, cycle_log, random_features
+from cycle_world import N_ITEMS, cycle_log, cycle_windows, random_features
 from torch import Generator, Tensor
 
 from foster.distiller import DistillConfig, Distiller, divergence, duplicate
@@ -24,17 +24,6 @@ STUDENT = RecommenderConfig(width=8, layers=1, max_length=6, dropout=0.0)
 RECIPE = Recipe(steps=16, learning_rate=1e-2, dropout=0.0, batch_size=4, warmup=2)
 SMALL = DistillConfig(steps=8, save_every=2, paths=2, student_steps=3, real_batch=6, synthetic_rate=1.5)
 FEATURES = random_features()
-
-
-@pytest.fixture
-def double() -> Iterator[None]:
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
-
-
-def windows() -> RealWindows:
-    return RealWindows(cycle_log().leave_one_out().train, 6, CPU)
 
 
 def start(sequences: int = 3, readings: int = 2, rank: int = 6, n_items: int = N_ITEMS) -> SyntheticSequences:
@@ -52,7 +41,7 @@ def distiller(
     experts: Sequence[SequentialRecommender] = (),
 ) -> Distiller:
     features = FEATURES.to(torch.get_default_dtype())
-    return Distiller(start(), features, windows(), student, RECIPE, config, seed, experts)
+    return Distiller(start(), features, cycle_windows(), student, RECIPE, config, seed, experts)
 
 
 def some_expert(seed: int = 0) -> SequentialRecommender:
@@ -165,7 +154,7 @@ def literal_loop(steps: int, c: DistillConfig, seed: int, experts: Sequence[Sequ
             paths[chosen] = fresh(0.0)
         omega, omega_adam = paths[chosen]
         theta, theta_adam = copy.deepcopy(omega), copy.deepcopy(omega_adam)
-        real = [windows().draw(c.real_batch, draw) for _ in range(c.student_steps)]
+        real = [cycle_windows().draw(c.real_batch, draw) for _ in range(c.student_steps)]
         for batch in real:
             rows = torch.randint(m_all * readings, (4,), generator=draw)
             learn(omega, omega_adam, follow(omega, rows))
@@ -202,7 +191,7 @@ def test_a_subset_that_needs_every_item_reproduces_the_exact_steps() -> None:
     """subset = 5 takes the sampled path; 40 windows of the cycle hold every item."""
     exact = distiller(replace(SMALL, real_batch=40))
     sampled = distiller(replace(SMALL, real_batch=40, subset=5))
-    everything = [windows().batch(torch.arange(40), Generator().manual_seed(0))]
+    everything = [cycle_windows().batch(torch.arange(40), Generator().manual_seed(0))]
     assert len(sampled._view(everything, sampled.draw).subset.items) == N_ITEMS
     rows = torch.arange(6)
     model = build_recommender(16, STUDENT, Generator().manual_seed(0))
@@ -213,7 +202,7 @@ def test_a_subset_that_needs_every_item_reproduces_the_exact_steps() -> None:
 
 def test_inputs_outside_the_subset_are_read_but_not_scored() -> None:
     d = distiller(replace(SMALL, subset=4))
-    view = d._view([windows().draw(1, Generator().manual_seed(0))], d.draw)
+    view = d._view([cycle_windows().draw(1, Generator().manual_seed(0))], d.draw)
     items = d.synthetic.items.unsqueeze(-1)
     outside = ~torch.isin(items, view.subset.items)
     assert bool(outside.any())
@@ -261,7 +250,7 @@ def test_labels_move_towards_the_real_data() -> None:
     flat = replace(start(), queries=torch.zeros_like(start().queries))
     config = replace(SMALL, steps=60, regularisation=0.0, real_weight=3.0, real_batch=20)
     recipe = replace(RECIPE, steps=60)
-    d = Distiller(flat, FEATURES, windows(), STUDENT, recipe, config, 0)
+    d = Distiller(flat, FEATURES, cycle_windows(), STUDENT, recipe, config, 0)
     list(d.run())
     following = (d.synthetic.items + 1) % N_ITEMS
     weight = d.synthetic.labels(d.basis).softmax(-1).gather(-1, following.unsqueeze(-1)).mean()
@@ -293,7 +282,7 @@ def test_no_steps_leave_the_start_as_it_was() -> None:
 def test_a_duplicate_goes_on_as_the_original_would_and_apart_from_it() -> None:
     d = distiller(student=replace(STUDENT, dropout=0.3))
     next(d.run())
-    original, batch = d.paths[0], windows().batch(torch.arange(4), Generator().manual_seed(0))
+    original, batch = d.paths[0], cycle_windows().batch(torch.arange(4), Generator().manual_seed(0))
     twin = duplicate(original)
     assert [original.step(batch) for _ in range(3)] == [twin.step(batch) for _ in range(3)]
     twin.step(batch)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 import torch
-from cycle_world import N_ITEMS, cycle_log, random_features
+from cycle_world import N_ITEMS, cycle_log, cycle_windows, random_features
 from torch import Generator, Tensor
 from torch.func import functional_call
 from torch.nn import functional as F
@@ -24,17 +23,6 @@ RECIPE = Recipe(steps=12, learning_rate=1e-2, matrix_rate=0.05, dropout=0.0, war
 CONFIG = RefineConfig(rounds=3, share=0.2, steps=12, real=20)
 
 
-@pytest.fixture
-def double() -> Iterator[None]:
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
-
-
-def windows() -> RealWindows:
-    return RealWindows(cycle_log().leave_one_out().train, 6, CPU)
-
-
 def model(seed: int) -> SequentialRecommender:
     return build_recommender(16, SHAPE, Generator().manual_seed(seed))
 
@@ -44,7 +32,7 @@ def features() -> Tensor:
 
 
 def losses(subset: ItemSubset | None = None) -> Losses:
-    real = windows().draw(20, Generator().manual_seed(0))
+    real = cycle_windows().draw(20, Generator().manual_seed(0))
     real = replace(real, weights=real.weights.to(torch.get_default_dtype()))
     return Losses(model(3), features(), subset or whole_catalogue(N_ITEMS, CPU), real, model(4))
 
@@ -119,13 +107,13 @@ def test_refining_lowers_what_it_is_to_lower_and_one_seed_gives_one_result() -> 
     recipe = replace(RECIPE, steps=20, matrix_rate=0.1)
     draw = Generator().manual_seed(0)
     expert = trained_expert()
-    one = refined(wrong, features(), windows(), expert, SHAPE, recipe, config, 5)
-    assert torch.equal(one, refined(wrong, features(), windows(), expert, SHAPE, recipe, config, 5))
-    assert not torch.equal(one, refined(wrong, features(), windows(), expert, SHAPE, recipe, config, 6))
+    one = refined(wrong, features(), cycle_windows(), expert, SHAPE, recipe, config, 5)
+    assert torch.equal(one, refined(wrong, features(), cycle_windows(), expert, SHAPE, recipe, config, 5))
+    assert not torch.equal(one, refined(wrong, features(), cycle_windows(), expert, SHAPE, recipe, config, 6))
     assert all(len(set(row)) == 6 for row in one.tolist())
 
     def left(sequences: Tensor) -> float:
-        real = windows().draw(40, Generator().manual_seed(9))
+        real = cycle_windows().draw(40, Generator().manual_seed(9))
         found = []
         for seed in range(4):
             judge = Losses(model(20 + seed), features(), whole_catalogue(N_ITEMS, CPU), real, expert)
@@ -138,7 +126,7 @@ def test_refining_lowers_what_it_is_to_lower_and_one_seed_gives_one_result() -> 
 
 def trained_expert() -> SequentialRecommender:
     trainer = Trainer(model(0), features(), Recipe(steps=200, learning_rate=2e-2), Generator())
-    draw, log = Generator().manual_seed(0), windows()
+    draw, log = Generator().manual_seed(0), cycle_windows()
     for _ in range(200):
         trainer.step(log.draw(40, draw))
     return trainer.model.requires_grad_(False)
@@ -156,7 +144,7 @@ def test_only_items_of_the_subset_come_into_the_sequences_of_a_round(monkeypatch
     monkeypatch.setattr("foster.refine.exchanged", exchange)
     sequences, many = some_sequences(8), random_features(1000)
     config = replace(CONFIG, rounds=1, subset=20)
-    found = refined(sequences, many, windows(), model(4), SHAPE, RECIPE, config, 0)
+    found = refined(sequences, many, cycle_windows(), model(4), SHAPE, RECIPE, config, 0)
     ((some, items),) = seen
     assert some.shape == (4, 5), "no more than LARGEST positions"
     assert 20 < len(items) < 60
@@ -179,4 +167,4 @@ def test_a_stop_is_heeded_between_two_steps_of_a_student() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        refined(some_sequences(), features(), windows(), model(4), SHAPE, RECIPE, CONFIG, 0, stop)
+        refined(some_sequences(), features(), cycle_windows(), model(4), SHAPE, RECIPE, CONFIG, 0, stop)

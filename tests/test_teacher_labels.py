@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cycle_world import N_ITEMS, cycle_log, random_features
+from cycle_world import N_ITEMS, cycle_windows, random_features
 from torch import Generator
 
 from foster.condensers import (
@@ -15,7 +15,6 @@ from foster.condensers import (
     with_teacher_labels,
 )
 from foster.recommender import RecommenderConfig, build_recommender
-from foster.training import RealWindows
 from foster.trajectory import ExpertConfig, ExpertTrajectory, train_expert
 
 CPU = torch.device("cpu")
@@ -23,16 +22,12 @@ SHAPE = RecommenderConfig(width=16, max_length=8, dropout=0.1)
 FEATURES = random_features()
 
 
-def windows() -> RealWindows:
-    return RealWindows(cycle_log().leave_one_out().train, 6, CPU)
-
-
 @pytest.fixture(scope="module")
 def expert(tmp_path_factory: pytest.TempPathFactory) -> ExpertTrajectory:
     folder = tmp_path_factory.mktemp("expert")
     short = ExpertConfig(learning_rate=1e-2, batch_size=20, patience=1, check_every=100)
     scores = iter([0.1, 0.2, 0.3, 0.0])
-    list(train_expert(folder, SHAPE, short, FEATURES, windows(), lambda _: next(scores), seed=0))
+    list(train_expert(folder, SHAPE, short, FEATURES, cycle_windows(), lambda _: next(scores), seed=0))
     found = ExpertTrajectory.open(folder, SHAPE, FEATURES.shape[1])
     assert found is not None
     return found
