@@ -76,8 +76,9 @@ def sequence_table(synthetic: SyntheticSequences, hard: Tensor, basis: Tensor, c
 
 
 def row_of(items: Tensor) -> tuple[Tensor, Tensor]:
-    """The distribution over items of one row [A]: different items, the first reading's first, then by their shares."""
-    items = items[items != UNUSED] if bool((items != UNUSED).any()) else items
+    """The distribution over items of one row [A], of which some reading has one: different items, the first reading's
+    first, then by their shares."""
+    items = items[items != UNUSED]
     found = Counter(items.tolist())
     first = int(items[0])
     others = sorted((item for item in found if item != first), key=lambda item: -found[item])

@@ -130,10 +130,8 @@ def prepare(spec: RunSpec, run: RunWriter, cache: Path, clock: Clock) -> tuple[W
     with clock.stage("embed"), all_cores():
         world = _embed(spec, run, dataset, split, device, cache)
     with clock.stage("experts"), all_cores():
-        shape, count = (
-            expert_shape(split, spec.length),
-            default_experts(spec.sequences * spec.length, len(split.train.items)),
-        )
+        shape = expert_shape(split, spec.length)
+        count = default_experts(spec.sequences * spec.length, len(split.train.items))
         return world, [expert_of(spec, run, world, shape, cache, clock, (k, count)) for k in range(count)]
 
 

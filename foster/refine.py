@@ -41,7 +41,7 @@ Weights = dict[str, Tensor]
 @dataclass(frozen=True)
 class RefineConfig:
     """rounds; share: of the positions that change in the first round, falling linearly; steps: T, not more than
-    students take; real: windows of a round; subset: |U|, used where V > 2·|U|."""
+    students take; real: windows of a round; subset: items of U besides those of the sequences, where V > 2·`subset`."""
 
     rounds: int = 12
     share: float = 0.08
