@@ -16,9 +16,9 @@ ITEMS = 1024  # of a large catalogue, for the value of the regulariser
 
 @torch.no_grad()
 def of_labels(made: SyntheticSequences, features: Tensor) -> dict[str, float]:
-    """Of the first readings: `entropy` over all items, in nats, and `regulariser`, the mean KL(w_i ‖ c(·|i)) of semantic
-    similarity to co-occurrence, lower where similar items co-occur more; in a large catalogue over items that are the
-    same at every call.
+    """Of the first readings: `entropy` over all items, in nats, and `regulariser`, the mean KL(w_i ‖ c(·|i)) of
+    semantic similarity to co-occurrence, lower where similar items co-occur more; in a large catalogue over items that
+    are the same at every call.
 
     features: X [V, D_text], on the device of the set.
     """
