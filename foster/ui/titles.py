@@ -56,7 +56,7 @@ def ladder(row: Row, found: frozenset[int] = frozenset(), shared: Container[str]
         if place.labels:
             parts.append(_weights("and is taught to recommend", place.labels[:depth], place.known))
         if len(place.read) > 1:
-            parts.append(_weights("In other readings it reads", place.read[1 : depth + 1]))
+            parts.append(_plain("In other readings it reads", place.read[1 : depth + 1]))
         columns.append(tag("li", *parts, class_=_mark(place.position in found, both)))
     return _frame(tag("ol", *columns, class_="ladder"), f"Sequence {row.number + 1} in full, scrolls sideways")
 
@@ -73,6 +73,12 @@ def _weights(heading: str, options: Sequence[Option], known: Container[str] = ()
         )
         for option in options
     ]
+    return tag("div", tag("p", heading, class_="step"), tag("ul", *lines), class_="weights")
+
+
+def _plain(heading: str, options: Sequence[Option]) -> Markup:
+    """Titles of which none counts more than another."""
+    lines = [tag("li", tag("bdi", plain(option.title, 70))) for option in options]
     return tag("div", tag("p", heading, class_="step"), tag("ul", *lines), class_="weights")
 
 

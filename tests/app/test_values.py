@@ -19,9 +19,10 @@ import pytest
 from run_folders import HOSTILE
 
 from foster.item_map import LAID_OUT
-from foster.ui import charts, film, maps, markup, moment, palette, scores
+from foster.ui import charts, film, maps, markup, moment, palette, scores, titles
 from foster.ui.area import MOST_CORNERS, Area
 from foster.ui.rows import UNKNOWN, Option, Place, Row, rows_of_snapshot, without_history
+from foster.ui.summary import figures
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted(path.stem for path in (ROOT / "foster" / "ui").glob("[a-z]*.py"))
@@ -332,3 +333,15 @@ def test_a_moment_names_the_student_and_the_loss_at_or_before_it() -> None:
     assert "loss terms at step 2:" in moment.sentence(distil, valid, "49")
     assert moment.sentence(distil, [], "0") == "Step 0: no student had been judged yet; no step had been taken."
     assert "of step 100 reaches Recall@10 0.300" in moment.sentence(distil, valid, moment.RESULT)
+
+
+def test_other_readings_are_told_without_weights_and_their_titles_are_counted() -> None:
+    read = (Option("First", 0.5), Option(HOSTILE[0], 0.5))
+    row = Row(0, (Place(0, read, (Option("Taught", 0.25),)), Place(1, (Option("Second", 1.0),))))
+    shown = str(titles.ladder(row))
+    told, others = shown.split("In other readings it reads")
+    assert "25" in told
+    assert "50" not in shown, "how often a reading comes is no strength of a title"
+    assert str(markup.tag("bdi", markup.plain(HOSTILE[0], 70))) in others
+    counted = next(each for each in figures([row]) if each.name == "Titles read")
+    assert (counted.value, counted.hint) == ("3", "at 2 positions, up to 2 at each")
