@@ -38,7 +38,7 @@ from foster.errors import UserError
 from foster.parallel import side_by_side
 from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender
 from foster.subset import ItemSubset, draw_subset, read_with, whole_catalogue
-from foster.synthetic import SyntheticSequences
+from foster.synthetic import SyntheticSequences, as_readings, in_sessions
 from foster.training import Batch, RealWindows, Recipe, Trainer, mix, states_at
 
 T = TypeVar("T")
@@ -102,7 +102,7 @@ def default_steps(n_items: int, positions: int, events: int) -> int:
 class View:
     """A subset U as a model sees it. ids [V'] and features [V', D_text]: of the table's items, U first, then the input
     items outside U, synthetic and real, which are read, not scored; items and shares [A·M, L, k]: the synthetic input
-    rows in the table's rows; basis [U, r].
+    rows in the table's rows; basis [U, r]; session: as in `foster.synthetic.Form`.
     """
 
     subset: ItemSubset
@@ -111,11 +111,13 @@ class View:
     items: Tensor
     shares: Tensor
     basis: Tensor
+    session: int | None = None
 
     def scores(self, model: SequentialRecommender, rows: Tensor, dropout: Generator | None = None) -> Tensor:
         """log p [rows, L, U] of readings, corrected by inclusion probability."""
         table = model.item_table(self.features)
-        hidden = model(mix(table, self.items[rows], self.shares[rows]), dropout)
+        read = mix(table, self.items[rows], self.shares[rows])
+        hidden = as_readings(model(in_sessions(read, self.session), dropout), len(rows), read.shape[1])
         return (model.logits(hidden, table[: len(self.subset.items)]) - self.subset.log_inclusion).log_softmax(-1)
 
     def log_labels(self, queries: Tensor) -> Tensor:
@@ -316,16 +318,15 @@ class Distiller:
         items, shares = self.fixed.items.clamp(min=0).unsqueeze(-1), (self.fixed.items >= 0).float().unsqueeze(-1)
         if n_items <= 2 * size:
             subset = whole_catalogue(n_items, self.device)
-            return View(subset, subset.items, self.features, items, shares, self.basis)
+            return View(subset, subset.items, self.features, items, shares, self.basis, self.fixed.session)
         following = torch.cat([batch.target_ids for batch in real]) if real else items.new_empty(0)
         if self.experts:
             following = following[torch.randperm(len(following), generator=draw)[: size // 2].to(self.device)]
         subset = draw_subset(n_items, following, size, draw)
         read = torch.cat([items.flatten(), *(batch.items.flatten() for batch in real)])
         ids, rows = read_with(subset, read)
-        return View(
-            subset, ids, self.features[ids], rows[: items.numel()].view_as(items), shares, self.basis[subset.items]
-        )
+        read, basis = rows[: items.numel()].view_as(items), self.basis[subset.items]
+        return View(subset, ids, self.features[ids], read, shares, basis, self.fixed.session)
 
     @property
     def at_checkpoint(self) -> bool:

@@ -25,6 +25,7 @@ from foster.clock import STAGES, Clock
 from foster.condensers import (
     arranged_by_teacher,
     gathered_by_theme,
+    joined,
     weighted_items,
     with_teacher_labels,
 )
@@ -59,14 +60,13 @@ FULL = RecommenderConfig(width=128, layers=1, temperature=0.1, dropout=0.2)
 SOFT_RECIPE = Recipe(
     steps=1600, learning_rate=4e-2, matrix_rate=0.05, warmup=30, dropout=0.15, batch_size=10, subset=1024
 )
-STUDENT = replace(FULL, dropout=SOFT_RECIPE.dropout)
 HARD_RECIPE = Recipe(steps=120, learning_rate=5e-3, matrix_rate=0.01, dropout=0.5, subset=1024)
 SNAPSHOTS = 30
 FEW_POSITIONS = 200  # so small a set has one teacher
 TEACHERS = ((75_000, 4), (150_000, 2), (math.inf, 1))  # how many, for logs of so many training events
 START_FILE, SOFT_FILE, ENGINE_FILE = "checkpoints/start.safetensors", "synthetic.safetensors", "checkpoints/engine.json"
-# Raise it when equal settings learn something else: experts and checkpoints of another engine are not gone on from.
-ENGINE = 7
+# Raise them when equal settings learn something else: what another one made is not gone on from.
+ENGINE, EXPERT = 8, 7  # of a run's checkpoints, and of the experts in the cache
 
 
 def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
     world, experts = prepare(spec, run, cache, clock)
     dataset, split, device = world.dataset, world.split, world.device
     teachers = [expert.load(expert.best, device) for expert in experts]
-    rows = Rows(spec, run, world, teachers, student_shape(spec), HARD_RECIPE)
+    rows = Rows(spec, run, world, teachers, student_shape(spec, HARD_RECIPE), HARD_RECIPE)
     try:
         with clock.stage("distil"):
             final, steps = _distil(spec, run, world, teachers, rows, clock)
@@ -166,8 +166,19 @@ def choose_device(name: str) -> torch.device:
 
 def expert_shape(split: Split, length: int) -> RecommenderConfig:
     """The full-data model's shape: it reads the mean training history rounded up to tens, from L up to 50 events."""
+    return replace(FULL, max_length=max(length, min(50, usual_history(split))))
+
+
+def usual_history(split: Split) -> int:
+    """The mean training history, rounded up to tens."""
     mean = len(split.train.items) / split.train.n_users
-    return replace(FULL, max_length=max(length, min(50, 10 * -(-int(np.ceil(mean)) // 10))))
+    return 10 * -(-int(np.ceil(mean)) // 10)
+
+
+def session_length(split: Split, length: int) -> int | None:
+    """Sessions of about equal length, no longer than a usual history, that fill a reading of L; None for one."""
+    count = -(-length // usual_history(split))
+    return None if count == 1 else -(-length // count)
 
 
 def _data(spec: RunSpec, run: RunWriter) -> tuple[Dataset, Split]:
@@ -234,7 +245,7 @@ def expert_of(
     from 0, among how many, that differ by their seeds."""
     number, count = which
     training = ExpertConfig()
-    settings = [ENGINE, asdict(config), asdict(training), spec.seed, number, computed_on(world.device)]
+    settings = [EXPERT, asdict(config), asdict(training), spec.seed, number, computed_on(world.device)]
     recipe = json.dumps(settings, sort_keys=True)
     name = hashlib.sha256(f"{world.key}/{recipe}".encode()).hexdigest()[:32]
     folder, text_width = cache / "trajectories" / name, world.features.shape[1]
@@ -276,7 +287,7 @@ def _distil(
     windows = RealWindows(world.split.train, spec.length, world.device)
     seed = derived_seed(spec.seed, "distil")
     distiller = Distiller(
-        start, world.features, windows, student_shape(spec), recipe, config, seed, teachers, run.checkpoint
+        start, world.features, windows, student_shape(spec, recipe), recipe, config, seed, teachers, run.checkpoint
     )
     if state_file.is_file():
         distiller.restore(load_file(state_file))
@@ -300,7 +311,7 @@ def _distil(
     run.write_file(SOFT_FILE, lambda path: learned.save(path, recipe, world.n_items))
     final = SyntheticSequences.load(run.path(SOFT_FILE))[0].to(world.device)
     if not run.path(HARD).is_file():  # chosen once: rows that are done are of what was chosen then
-        shape = replace(student_shape(spec), dropout=HARD_RECIPE.dropout)
+        shape = student_shape(spec, HARD_RECIPE)
         sets = {START_HARD: start, HARD: final}
         write_hard(run, world, windows, teachers[0], sets, shape, HARD_RECIPE, spec.seed, clock)
     hard = read_hard(run, HARD, world)
@@ -310,10 +321,11 @@ def _distil(
 
 
 def soft_recipe(labels: int) -> Recipe:
-    """By which students of a set of so many labels learn: few labels they would only overfit in many steps, many
-    labels they would not see often enough in few."""
+    """By which students of a set of so many labels learn: few labels they would only overfit in many steps or without
+    dropout, many labels they would not see often enough in few, or learn less well with it."""
     steps = max(200, min(800, round(1.6 * labels)), round(0.6 * labels))
-    return replace(SOFT_RECIPE, steps=min(SOFT_RECIPE.steps, steps))
+    dropout = round(min(SOFT_RECIPE.dropout, 180 / labels), 3)
+    return replace(SOFT_RECIPE, steps=min(SOFT_RECIPE.steps, steps), dropout=dropout)
 
 
 def starting_set(
@@ -325,31 +337,35 @@ def starting_set(
         available = log_bytes(world.split.train, world.n_items)
         widths = (world.features.shape[1], teachers[0].config.width)
         form = affordable_form(spec.sequences, spec.length, world.n_items, widths, available)
+        form = replace(form, session=session_length(world.split, spec.length))
         draw = Generator().manual_seed(derived_seed(spec.seed, "start"))
         # √ of popularity: what people read must stand in the contexts, what few read must too
         counts = np.bincount(world.split.train.items, minlength=world.n_items)
         weights = torch.from_numpy(np.sqrt(counts + 0.1)).float()
-        count = form.readings * spec.sequences
-        drawn = weighted_items(weights, count * spec.length, draw).to(world.device)
+        session = form.session or spec.length
+        count = form.readings * spec.sequences * -(-spec.length // session)
+        drawn = weighted_items(weights, count * session, draw).to(world.device)
         arranged = arranged_by_teacher(teachers[0], world.features, drawn, count, draw, run.checkpoint)
-        items = gathered_by_theme(arranged, spec.sequences, world.features)
-        start = with_teacher_labels(items, spec.sequences, teachers, world.features, form.rank, draw)
+        themes = gathered_by_theme(arranged, spec.sequences, world.features)
+        items = joined(themes, spec.sequences, spec.length)
+        start = with_teacher_labels(items, spec.sequences, teachers, world.features, form, draw)
         recipe = soft_recipe(start.queries[..., 0].numel())
         run.write_file(START_FILE, lambda path: start.save(path, recipe, world.n_items))
     start, recipe = SyntheticSequences.load(file)
     return start.to(world.device), recipe
 
 
-def student_shape(spec: RunSpec) -> RecommenderConfig:
-    """A student reads as many events as a synthetic sequence has."""
-    return replace(STUDENT, max_length=spec.length)
+def student_shape(spec: RunSpec, recipe: Recipe) -> RecommenderConfig:
+    """A student by a recipe reads as many events as a synthetic sequence has."""
+    return replace(FULL, max_length=spec.length, dropout=recipe.dropout)
 
 
 def _check_student(spec: RunSpec, run: RunWriter, world: World, distiller: Distiller) -> None:
     """One fresh student on the set as it stands, on validation: what the live page shows."""
     draw = drawn_rows(distiller.synthetic.detach(), distiller.basis, distiller.recipe)
     seed = derived_seed(spec.seed, "check", distiller.step)
-    student = train_student(draw, world.features, student_shape(spec), distiller.recipe, seed, run.checkpoint)
+    shape = student_shape(spec, distiller.recipe)
+    student = train_student(draw, world.features, shape, distiller.recipe, seed, run.checkpoint)
     found = summary(world.protocol.ranks(model_scorer(student, world.features), "valid"))
     run.event("valid", step=distiller.step, **found)
 

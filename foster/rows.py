@@ -14,7 +14,7 @@ from typing import Any
 from torch import Generator, Tensor
 
 from foster.clock import Clock
-from foster.condensers import random_real, uniform_items, with_teacher_labels
+from foster.condensers import random_real, real_readings, uniform_items, with_teacher_labels
 from foster.evaluate import Scorer, bigram_scorer, ensemble_scorer, model_scorer, popular_scorer, zero_shot_scorer
 from foster.hard_form import HARD, START_HARD, read_hard
 from foster.metrics import ndcg_at
@@ -104,7 +104,7 @@ class Rows:
             reading has items of its own, as those of the set have. (Real ones: as many as the log has users.)"""
             generator = draw(name)
             items = choose(generator).to(world.device)
-            made = with_teacher_labels(items, len(items), self.teachers, features, len(soft.projection), generator)
+            made = with_teacher_labels(items, len(items), self.teachers, features, soft.form, generator)
             return self._soft(replace(made, queries=rounded(made.queries)), soft_recipe)
 
         def plain(sequences: Tensor) -> Draw:
@@ -113,8 +113,11 @@ class Rows:
         def draw(name: str) -> Generator:
             return Generator().manual_seed(derived_seed(spec.seed, name))
 
-        def real(generator: Generator, count: int = len(soft.items)) -> Tensor:
-            return random_real(world.split.train, count, spec.length, generator)
+        def real(generator: Generator) -> Tensor:
+            return real_readings(world.split.train, len(soft.items), spec.length, soft.session, generator)
+
+        def random() -> Draw:
+            return plain(random_real(world.split.train, spec.sequences, spec.length, draw("random")))
 
         def uniform(generator: Generator) -> Tensor:
             return uniform_items(world.n_items, len(soft.items), spec.length, generator)
@@ -122,7 +125,7 @@ class Rows:
         hard_recipe = self.hard_recipe
         return {
             "untrained": (lambda: None, soft_recipe),
-            "random": (lambda: plain(real(draw("random"), spec.sequences)), hard_recipe),
+            "random": (random, hard_recipe),
             "teacher_random": (lambda: taught("teacher_random", real), soft_recipe),
             "teacher_uniform": (lambda: taught("teacher_uniform", uniform), soft_recipe),
             "start_soft": (lambda: self._soft(start, soft_recipe), soft_recipe),

@@ -6,6 +6,9 @@ Rows. Position (m, l) of a soft sequence holds A items: P[m, l] of METHOD §2 is
 item of every row, the a-th, so a student sees sequences of real items, never a mixture, and M sequences give A·M of
 them. The first reading is what a person is shown first.
 
+Sessions. Where histories of the log are shorter than L, a reading is read as sessions of so many events, each a history
+of its own: labels after prefixes as long as nobody's history teach less.
+
 Labels. After every position of every reading stands its own label, a distribution over all items in factorised form,
 softmax(q·Bᵀ), with q [r] learned and B [V, r] = √r·norm(X Pᵀ) a projection P [r, D_text] of the frozen, public text
 features X [V, D_text] (`label_basis`): storage and step cost do not grow with V. P is part of the set, as it comes from
@@ -14,8 +17,8 @@ a model that saw the log. (Stored soft labels for several views of one sample: F
 
 Inputs and labels are separate tensors: the untied form of METHOD §2.
 
-Stored with 4 bits a number of q and P, one half-precision scale a row; the whole file takes at most 256 bytes (128
-sixteen-bit numbers) for each position, where that leaves room for the least form.
+Stored with 4 bits a number of q, 4 or 8 of P, one half-precision scale a row; the whole file takes at most 256 bytes
+(128 sixteen-bit numbers) for each position, where that leaves room for the least form.
 """
 
 from __future__ import annotations
@@ -38,13 +41,13 @@ from foster.interactions import Interactions
 from foster.subset import ItemSubset, draw_subset
 from foster.training import Batch, Recipe
 
-SCHEMA = 3
+SCHEMA, READ = 4, (3, 4)  # 3 has no sessions
 BYTES_PER_POSITION = 256  # 128 sixteen-bit numbers
 SCALE_BYTES = 2
 HEADER_BYTES = 1024  # the recipe and safetensors' own header
 MAX_READINGS = 8
-ENOUGH_READINGS = 3  # with fewer, a lower rank buys more
-RANKS = (48, 32, 24, 16, 8)
+RANKS = {64: 5, 48: 3, 32: 3, 24: 3, 16: 3, 8: 1}  # and how many readings each must leave: else a lower one buys more
+FINE_RANK = 48  # from here on P has 8 bits: it is a small part of the file then, and errs in every label alike
 UNUSED = -1  # an item id where a reading is shorter than L
 
 
@@ -64,50 +67,78 @@ def log_bytes(train: Interactions, n_items: int) -> int:
 
 @dataclass(frozen=True)
 class Form:
-    """readings: A; rank: r, even."""
+    """readings: A; rank: r, even; projection_bits: 4 or 8, of a number of P; session: events after which a reading
+    begins anew, None where it is one history."""
 
     readings: int
     rank: int
+    projection_bits: int = 4
+    session: int | None = None
 
 
 def affordable_form(sequences: int, length: int, n_items: int, widths: tuple[int, int], available_bytes: int) -> Form:
     """How many readings and of which rank the byte rule of METHOD §2 leaves: soft ≤ log and ≤ 256 bytes a position.
 
-    The highest rank that leaves ENOUGH_READINGS, else the lowest. widths: of the text features and of the teacher; no
+    The highest of RANKS that leaves readings enough. widths: of the text features and of the teacher; no
     rank exceeds them. Never less than one reading of the lowest rank: a budget that large against its log is reported
     as breaking the rule, not refused.
     """
     text_width, teacher_width = widths
-    ranks = sorted({min(rank, text_width // 2 * 2, teacher_width // 2 * 2) for rank in RANKS}, reverse=True)
-    positions, form = sequences * length, Form(1, ranks[-1])
+    positions, widest = sequences * length, min(text_width // 2 * 2, teacher_width // 2 * 2)
     available_bytes = min(available_bytes, BYTES_PER_POSITION * positions)  # the projection and the header are in it
-    for rank in ranks:
-        stored_projection = rank * (-(-text_width // 2) + SCALE_BYTES)
+    for rank, enough in ((min(rank, widest), enough) for rank, enough in RANKS.items()):
+        bits = 8 if rank >= FINE_RANK else 4
+        stored_projection = rank * (-(-text_width * bits // 8) + SCALE_BYTES)
         a_label = rank // 2 + SCALE_BYTES + _item_type(n_items).itemsize
         readings = min(MAX_READINGS, (available_bytes - HEADER_BYTES - stored_projection) // positions // a_label)
-        form = Form(max(1, readings), rank)
-        if readings >= ENOUGH_READINGS:
+        form = Form(max(1, readings), rank, bits)
+        if readings >= enough:
             break
     return form
 
 
-def pack(numbers: Tensor) -> tuple[Tensor, Tensor]:
-    """Numbers [..., r] as 4-bit integers −7…7, two a byte [..., ⌈r / 2⌉], and one half-precision scale a row [...]."""
-    scales = (numbers.abs().amax(-1) / 7).clamp(min=1e-6).half()
-    levels = (numbers / scales.to(numbers.dtype).unsqueeze(-1)).round().clamp(-7, 7).to(torch.int16) + 8
-    levels = F.pad(levels, (0, levels.shape[-1] % 2))
+def pack(numbers: Tensor, bits: int = 4) -> tuple[Tensor, Tensor]:
+    """Numbers [..., r] as integers, and one half-precision scale a row [...].
+
+    8 bits: −127…127 as int8 [..., r]; 4 bits: −7…7, two a byte, as uint8 [..., ⌈r / 2⌉].
+    """
+    largest = 2 ** (bits - 1) - 1
+    scales = (numbers.abs().amax(-1) / largest).clamp(min=1e-6).half()
+    levels = (numbers / scales.to(numbers.dtype).unsqueeze(-1)).round().clamp(-largest, largest).to(torch.int16)
+    if bits == 8:
+        return levels.to(torch.int8), scales
+    levels = F.pad(levels + 8, (0, levels.shape[-1] % 2))
     return (levels[..., 0::2] + 16 * levels[..., 1::2]).to(torch.uint8), scales
 
 
 def unpack(packed: Tensor, scales: Tensor, rank: int) -> Tensor:
     """The inverse of `pack`, up to rounding: numbers [..., rank]."""
-    levels = torch.stack([packed & 15, packed >> 4], -1).flatten(-2)[..., :rank].float() - 8
+    if packed.dtype == torch.int8:
+        levels = packed.float()
+    else:
+        levels = torch.stack([packed & 15, packed >> 4], -1).flatten(-2)[..., :rank].float() - 8
     return levels * scales.float().unsqueeze(-1)
 
 
-def rounded(numbers: Tensor) -> Tensor:
+def rounded(numbers: Tensor, bits: int = 4) -> Tensor:
     """What `pack` and `unpack` leave of numbers [..., r]."""
-    return unpack(*pack(numbers), numbers.shape[-1]).to(numbers.dtype)
+    return unpack(*pack(numbers, bits), numbers.shape[-1]).to(numbers.dtype)
+
+
+def in_sessions(rows: Tensor, session: int | None) -> Tensor:
+    """Rows [R, L, ...] of readings as sessions [R·⌈L / session⌉, session, ...], zeros after the last of a reading;
+    None, or no fewer than L: as they are."""
+    length = rows.shape[1]
+    if session is None or session >= length:
+        return rows
+    count = -(-length // session)
+    padded = F.pad(rows, (0, 0) * (rows.ndim - 2) + (0, count * session - length))
+    return padded.unflatten(1, (count, session)).flatten(0, 1)
+
+
+def as_readings(sessions: Tensor, readings: int, length: int) -> Tensor:
+    """The inverse of `in_sessions`: rows [readings, length, ...]."""
+    return sessions.unflatten(0, (readings, -1)).flatten(1, 2)[:, :length]
 
 
 def _item_type(n_items: int) -> torch.dtype:
@@ -118,17 +149,24 @@ def _item_type(n_items: int) -> torch.dtype:
 @dataclass(frozen=True)
 class SyntheticSequences:
     """sequences: M; items [A·M, L] int64 (UNUSED in the last positions of a short reading) and queries [A·M, L, r] of
-    the labels, reading a of sequence m in row a·M + m; projection P [r, D_text]."""
+    the labels, reading a of sequence m in row a·M + m; projection P [r, D_text]; projection_bits, session: as in
+    `Form`."""
 
     sequences: int
     items: Tensor
     queries: Tensor
     projection: Tensor
+    projection_bits: int = 4
+    session: int | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
         """(M, L)."""
         return self.sequences, self.items.shape[1]
+
+    @property
+    def form(self) -> Form:
+        return Form(len(self.items) // self.sequences, len(self.projection), self.projection_bits, self.session)
 
     @property
     def own(self) -> Tensor:
@@ -150,11 +188,16 @@ class SyntheticSequences:
 
     def batch(self, basis: Tensor, rows: Tensor | None = None, scored: ItemSubset | None = None) -> Batch:
         """What a student trains on: items and label distributions [rows, L, U] of the given readings (ids
-        0 ≤ row < A·M; None: all) over the scored items (None: all). A position without an item has no label."""
+        0 ≤ row < A·M; None: all), in sessions, over the scored items (None: all). A position without an item has no
+        label."""
         items, queries = (self.items, self.queries) if rows is None else (self.items[rows], self.queries[rows])
         used = (items != UNUSED).to(queries.dtype).unsqueeze(-1)
         logits = queries @ basis.T if scored is None else queries @ basis[scored.items].T - scored.log_inclusion
-        return Batch(items.clamp(min=0).unsqueeze(-1), used, logits.softmax(-1) * used, scored)
+        read, weights, targets = (
+            in_sessions(each, self.session)
+            for each in (items.clamp(min=0).unsqueeze(-1), used, logits.softmax(-1) * used)
+        )
+        return Batch(read, weights, targets, scored)
 
     def detach(self) -> SyntheticSequences:
         return replace(self, queries=self.queries.detach().clone())
@@ -163,14 +206,15 @@ class SyntheticSequences:
         return replace(self, **{name: getattr(self, name).to(device) for name in ("items", "queries", "projection")})
 
     def save(self, path: Path, recipe: Recipe, n_items: int) -> None:
-        """Write the artefact: 4-bit queries and projection, ids in 16 bits where they fit, the recipe in the header."""
+        """Write the artefact: 4-bit queries, P in its bits, ids in 16 bits where they fit, the recipe in the header."""
         narrow = _item_type(n_items)
         tensors = {"items": torch.where(self.items == UNUSED, torch.iinfo(narrow).max, self.items).to(narrow)}
         tensors["queries"], tensors["query_scales"] = pack(self.queries.detach())
-        tensors["projection"], tensors["projection_scales"] = pack(self.projection)
+        tensors["projection"], tensors["projection_scales"] = pack(self.projection, self.projection_bits)
         meta = {
             "schema": SCHEMA,
             "sequences": self.sequences,
+            "session": self.session,
             "rank": self.queries.shape[-1],
             "text_width": self.projection.shape[1],
             "n_items": n_items,
@@ -187,7 +231,7 @@ class SyntheticSequences:
             with safe_open(path, "pt") as file:
                 meta = json.loads((file.metadata() or {})["foster"])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
-            if meta["schema"] != SCHEMA:
+            if meta["schema"] not in READ:
                 raise UserError(f"{path.name} has schema {meta['schema']}, this foster reads {SCHEMA}; update foster")
             stored = tensors["items"]
             items = torch.where(stored.long() == torch.iinfo(stored.dtype).max, UNUSED, stored.long())
@@ -195,7 +239,10 @@ class SyntheticSequences:
             projection = unpack(tensors["projection"], tensors["projection_scales"], meta["text_width"])
             if items.shape != queries.shape[:2] or meta["sequences"] < 1 or len(items) % meta["sequences"]:
                 raise ValueError(f"{meta['sequences']} sequences do not fit items {tuple(items.shape)}")
-            return cls(meta["sequences"], items, queries, projection), Recipe(**meta["recipe"])
+            bits, session = 8 if tensors["projection"].dtype == torch.int8 else 4, meta.get("session")
+            if session is not None and not 0 < session < items.shape[1]:
+                raise ValueError(f"sessions of {session} do not fit readings of {items.shape[1]}")
+            return cls(meta["sequences"], items, queries, projection, bits, session), Recipe(**meta["recipe"])
         except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
             raise UserError(f"{path.name} is no synthetic set ({error}); choose a synthetic.safetensors") from None
 
@@ -263,9 +310,10 @@ def fit_projection(
     steps: int = 200,
     rate: float = 0.1,
     subset: int = 2048,
+    bits: int = 4,
 ) -> Tensor:
     """P [r, D_text] that, with queries of their own, brings labels log p [N, V] nearest to what is stored, in KL; from
-    `projection`, rounded.
+    `projection`, rounded to `bits` a number.
 
     Descends on P and queries together with Adam, on a subset as `fit_queries` does, drawn anew every 20 steps.
     """
@@ -282,7 +330,7 @@ def fit_projection(
         logits = q @ label_basis(scored, learned).T - correction
         F.cross_entropy(logits, p).mul(len(q)).backward()
         optimizer.step()
-    return rounded(learned.detach())
+    return rounded(learned.detach(), bits)
 
 
 def _on_subset(

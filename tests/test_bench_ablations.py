@@ -101,7 +101,7 @@ def test_every_row_is_measured_once_and_a_call_that_was_cut_goes_on(data: str, t
 def test_labels_in_full_are_the_teachers_where_a_history_has_an_item(subset: int | None) -> None:
     features, items = random_features(), torch.tensor([[3, 4, 5], [8, 2, -1]])
     teacher = build_recommender(16, RecommenderConfig(width=8, max_length=3), Generator().manual_seed(0))
-    batch = ablations.in_full([teacher], features, items, Recipe(subset=subset))(Generator().manual_seed(1))
+    batch = ablations.in_full([teacher], features, items, Recipe(subset=subset), None)(Generator().manual_seed(1))
     told = teacher_log_labels([teacher], features, batch.items[..., 0]).exp()
     used = batch.weights[..., 0] > 0
     assert (batch.targets.sum(-1) > 0).equal(used)

@@ -17,6 +17,7 @@ from foster.recommender import RecommenderConfig, build_recommender
 from foster.synthetic import (
     MAX_READINGS,
     UNUSED,
+    Form,
     SyntheticSequences,
     affordable_form,
     drawn_rows,
@@ -98,16 +99,17 @@ def test_drawn_rows_of_a_large_catalogue_are_scored_on_their_likeliest_items_and
     assert torch.allclose(drawn.targets, expected)
 
 
+@pytest.mark.parametrize("bits", [4, 8])
 @pytest.mark.parametrize("rank", [1, 2, 7, 8])
-def test_packing_errs_by_half_a_level_at_most(rank: int) -> None:
+def test_packing_errs_by_half_a_level_at_most(rank: int, bits: int) -> None:
     numbers = torch.randn(5, 3, rank, generator=Generator().manual_seed(0))
     numbers[0, 0] = 0
-    packed, scales = pack(numbers)
+    packed, scales = pack(numbers, bits)
     found = unpack(packed, scales, rank)
-    assert packed.shape == (5, 3, -(-rank // 2))
-    assert packed.dtype == torch.uint8
+    assert packed.shape == (5, 3, -(-rank * bits // 8))
+    assert packed.element_size() == 1
     assert bool(((found - numbers).abs() <= 0.51 * scales.float().unsqueeze(-1)).all())
-    assert torch.equal(rounded(found), found)
+    assert torch.equal(rounded(found, bits), found)
 
 
 @pytest.mark.parametrize("content", [b"", b"junk", b"\x08\0\0\0\0\0\0\0{}      "])
@@ -118,11 +120,11 @@ def test_a_file_that_is_no_artefact_is_refused(tmp_path: Path, content: bytes) -
 
 
 def test_readings_and_rank_fill_what_the_log_allows() -> None:
-    assert affordable_form(20, 20, 1000, (384, 64), 10**9).readings == MAX_READINGS
-    assert affordable_form(20, 20, 1000, (384, 64), 10**9).rank == 48
+    assert affordable_form(20, 20, 1000, (384, 128), 10**9) == Form(5, 64, 8)
+    assert affordable_form(20, 20, 1000, (16, 32), 10**9).readings == MAX_READINGS
     assert affordable_form(20, 20, 1000, (16, 32), 10**9).rank == 16  # never more than the texts have
     tight = affordable_form(20, 20, 1000, (384, 64), 21_378)
-    assert tight.rank < 48
+    assert (tight.rank, tight.projection_bits) == (16, 4)
     assert tight.readings >= 2
     smallest = affordable_form(1000, 50, 1000, (384, 64), 100)  # reported as breaking the rule, not refused
     assert (smallest.readings, smallest.rank) == (1, 8)

@@ -15,6 +15,7 @@ from foster.condensers import (
     with_teacher_labels,
 )
 from foster.recommender import RecommenderConfig, build_recommender
+from foster.synthetic import Form
 from foster.trajectory import ExpertConfig, ExpertTrajectory, train_expert
 
 CPU = torch.device("cpu")
@@ -86,7 +87,7 @@ def test_a_walk_holds_no_item_twice_until_it_has_them_all(expert: ExpertTrajecto
 def test_teacher_labels_of_a_reading_are_those_of_its_items(expert: ExpertTrajectory) -> None:
     teacher = expert.load(expert.best, CPU)
     items = torch.tensor([[3, 4, 5, 9], [8, 2, -1, -1], [5, 3, 9, 4], [7, 8, 9, -1]])
-    made = with_teacher_labels(items, 2, [teacher], FEATURES, 16, Generator())
+    made = with_teacher_labels(items, 2, [teacher], FEATURES, Form(2, 16), Generator())
     batch = made.batch(made.basis(FEATURES))
     assert made.shape == (2, 4)
     assert batch.targets[3, 3:].sum() == 0

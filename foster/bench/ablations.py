@@ -33,7 +33,7 @@ from foster.bench.labels import of_labels
 from foster.bench.variants import Damped, Exact, FiniteDifference, Joint, NeverReset
 from foster.bench.working import kept_in, runs_of
 from foster.clock import Clock
-from foster.condensers import random_real, teacher_log_labels, uniform_items, with_teacher_labels
+from foster.condensers import real_readings, teacher_log_labels, uniform_items, with_teacher_labels
 from foster.console import table
 from foster.distiller import DistillConfig, Distiller, default_steps
 from foster.evaluate import Part, model_scorer
@@ -43,7 +43,7 @@ from foster.runs import Run, RunStore, RunWriter
 from foster.spec import RunSpec
 from foster.students import Draw, derived_seed, spread, train_student
 from foster.subset import draw_subset
-from foster.synthetic import SyntheticSequences, drawn_rows
+from foster.synthetic import SyntheticSequences, drawn_rows, in_sessions
 from foster.training import Batch, RealWindows, Recipe
 from foster.world import World
 
@@ -184,8 +184,9 @@ def _row(run: Run, writer: RunWriter, cache: Path, name: str) -> dict[str, Any]:
     if name in IN_FULL:
         if name == "in_full_longer":
             recipe = replace(recipe, steps=2 * recipe.steps)
-        read = _histories(world, spec.length) if name == "real_in_full" else start.items
-        return _judged(in_full(teachers, world.features, read, recipe), recipe, spec, writer, world)
+        real = name == "real_in_full"
+        read, session = (_histories(world, spec.length), None) if real else (start.items, start.session)
+        return _judged(in_full(teachers, world.features, read, recipe, session), recipe, spec, writer, world)
     made: list[SyntheticSequences] = []
     began = time.perf_counter()
     peak = above(
@@ -211,21 +212,21 @@ def _made(
     config: DistillConfig,
 ) -> SyntheticSequences:
     if name == "leading":
-        draw, rank = Generator().manual_seed(derived_seed(spec.seed, "start")), len(start.projection)
-        return with_teacher_labels(start.items, start.sequences, teachers, world.features, rank, draw, fit=0)
+        draw = Generator().manual_seed(derived_seed(spec.seed, "start"))
+        return with_teacher_labels(start.items, start.sequences, teachers, world.features, start.form, draw, fit=0)
     if name.startswith("teacher_"):
         draw = Generator().manual_seed(derived_seed(spec.seed, name))
         if name == "teacher_random":
-            items = random_real(world.split.train, len(start.items), spec.length, draw)
+            items = real_readings(world.split.train, len(start.items), spec.length, start.session, draw)
         else:
             items = uniform_items(world.n_items, len(start.items), spec.length, draw)
         items = items.to(world.device)
-        return with_teacher_labels(items, len(items), teachers, world.features, len(start.projection), draw)
+        return with_teacher_labels(items, len(items), teachers, world.features, start.form, draw)
     positions, events = spec.sequences * spec.length, len(world.split.train.items)
     steps = default_steps(world.n_items, positions, events) if spec.steps is None else spec.steps
     config = replace(config, **{"steps": steps, **ROWS[name].changes})
     windows = RealWindows(world.split.train, spec.length, world.device)
-    shape, seed = pipeline.student_shape(spec), derived_seed(spec.seed, "distil")
+    shape, seed = pipeline.student_shape(spec, recipe), derived_seed(spec.seed, "distil")
     experts = teachers if ROWS[name].expert else []
     loop = ROWS[name].loop(start, world.features, windows, shape, recipe, config, seed, experts)
     loop.each_step = writer.checkpoint
@@ -234,8 +235,11 @@ def _made(
     return loop.synthetic
 
 
-def in_full(teachers: list[SequentialRecommender], features: Tensor, items: Tensor, recipe: Recipe) -> Draw:
-    """Mini-batches of sequences items [R, L] (-1 unused) with the teachers' labels as they are, made as they are drawn.
+def in_full(
+    teachers: list[SequentialRecommender], features: Tensor, items: Tensor, recipe: Recipe, session: int | None
+) -> Draw:
+    """Mini-batches of sequences items [R, L] (-1 unused), in sessions, with the teachers' labels as they are, made as
+    they are drawn.
 
     In a large catalogue they are scored on a subset as students of a stored set are, the likeliest items among it.
     """
@@ -244,6 +248,7 @@ def in_full(teachers: list[SequentialRecommender], features: Tensor, items: Tens
     def draw(generator: Generator) -> Batch:
         size = min(len(items), recipe.batch_size or len(items))
         rows = items[torch.randint(len(items), (size,), generator=generator).to(items.device)]
+        rows = in_sessions(rows + 1, session) - 1  # -1 after the last of a reading
         labels, used = teacher_log_labels(teachers, features, rows), (rows >= 0).unsqueeze(-1).float()
         scored = None
         if few and recipe.subset is not None:
@@ -271,7 +276,8 @@ def _judged(draw: Draw, recipe: Recipe, spec: RunSpec, writer: RunWriter, world:
     found: dict[Part, list[dict[str, float]]] = {part: [] for part in parts}
     for k in range(spec.students):
         seed = derived_seed(spec.seed, "ablation", k)
-        student = train_student(draw, world.features, pipeline.student_shape(spec), recipe, seed, writer.checkpoint)
+        shape = pipeline.student_shape(spec, recipe)
+        student = train_student(draw, world.features, shape, recipe, seed, writer.checkpoint)
         for part in parts:
             found[part].append(summary(world.protocol.ranks(model_scorer(student, world.features), part)))
     return {part: spread(students) for part, students in found.items()}

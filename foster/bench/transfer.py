@@ -134,14 +134,15 @@ def _one_kind(run: Run, cache: Path, name: str, part: Part) -> None:
             clock = Clock(writer)
             world, own_experts = pipeline.prepare(spec, writer, cache, clock)
             teachers = [own.load(own.best, world.device) for own in own_experts]
-            rows = Rows(spec, kept, world, teachers, pipeline.student_shape(spec), pipeline.HARD_RECIPE)
+            hard = pipeline.HARD_RECIPE
+            rows = Rows(spec, kept, world, teachers, pipeline.student_shape(spec, hard), hard)
             soft, _ = SyntheticSequences.load(kept.path(pipeline.SOFT_FILE))
             trained = rows.trained(soft.to(world.device))  # labels of rows are by the run's own features
             draws = {row: (make(), recipe) for row, (make, recipe) in trained.items() if row in ROWS}
             if kind.texts is not None:
                 features = public_features(kind.texts(world.dataset.catalog.texts)).to(world.device)
                 world = replace(world, features=features, key=f"{world.key}/{name}")
-            shape = replace(pipeline.student_shape(spec), **kind.changes)
+            shape = replace(pipeline.student_shape(spec, hard), **kind.changes)
             full_shape = replace(pipeline.expert_shape(world.split, spec.length), **kind.changes)
             with all_cores():
                 expert = pipeline.expert_of(spec, writer, world, full_shape, cache, clock)

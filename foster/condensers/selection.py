@@ -19,6 +19,17 @@ def random_real(train: Interactions, sequences: int, length: int, generator: Gen
     return rows
 
 
+def real_readings(train: Interactions, readings: int, length: int, session: int | None, generator: Generator) -> Tensor:
+    """Real histories as a soft set would read them [R, L], R ≤ `readings`: as many in each as it has sessions, drawn as
+    `random_real` draws; fewer readings where the log has too few users."""
+    if session is None:
+        return random_real(train, readings, length, generator)
+    count = -(-length // session)
+    histories = random_real(train, readings * count, session, generator)
+    filled = torch.nn.functional.pad(histories, (0, 0, 0, -len(histories) % count), value=-1)
+    return filled.view(-1, count * session)[:, :length]
+
+
 def uniform_items(n_items: int, sequences: int, length: int, generator: Generator) -> Tensor:
     """Items drawn uniformly [M, L], every item once before any comes again: the catalogue is covered evenly."""
     rounds = -(-sequences * length // n_items)

@@ -11,15 +11,29 @@ import torch
 from torch import Generator, Tensor
 
 from foster.recommender import SequentialRecommender
-from foster.synthetic import SyntheticSequences, fit_projection, fit_queries, label_basis, rounded
+from foster.synthetic import (
+    Form,
+    SyntheticSequences,
+    as_readings,
+    fit_projection,
+    fit_queries,
+    in_sessions,
+    label_basis,
+    rounded,
+)
 from foster.training import mix
 
 FITTED = 1000  # positions whose labels choose the projection
 
 
 @torch.no_grad()
-def teacher_log_labels(teachers: list[SequentialRecommender], features: Tensor, items: Tensor) -> Tensor:
-    """log of the teachers' mean next-item distribution after each prefix of items [M, L] (-1 unused): [M, L, V]."""
+def teacher_log_labels(
+    teachers: list[SequentialRecommender], features: Tensor, items: Tensor, session: int | None = None
+) -> Tensor:
+    """log of the teachers' mean next-item distribution after each prefix of items [M, L] (-1 unused), or of each of
+    their sessions: [M, L, V]."""
+    readings, length = items.shape
+    items = in_sessions(items, session)
     weights = (items >= 0).float().unsqueeze(-1)
     mean: Tensor | None = None
     for teacher in teachers:
@@ -27,7 +41,7 @@ def teacher_log_labels(teachers: list[SequentialRecommender], features: Tensor, 
         p = teacher.logits(teacher(mix(table, items.clamp(min=0).unsqueeze(-1), weights)), table).softmax(-1)
         mean = p if mean is None else mean + p
     assert mean is not None
-    return (mean / len(teachers)).clamp(min=1e-30).log()
+    return as_readings((mean / len(teachers)).clamp(min=1e-30).log(), readings, length)
 
 
 @torch.no_grad()
@@ -82,18 +96,19 @@ def teacher_walk(teacher: SequentialRecommender, features: Tensor, first: Tensor
 
 
 @torch.no_grad()
-def label_projection(teacher: SequentialRecommender, features: Tensor, rank: int) -> Tensor:
+def label_projection(teacher: SequentialRecommender, features: Tensor, rank: int, bits: int = 4) -> Tensor:
     """P [r, D_text], the r directions of the text features in which the teacher tells items apart most.
 
     With W the teacher's projection and e = norm(W f) [V, D] its item table: P = V_r W, V_r the leading right singular
-    directions of the table. Rounded to what is stored. The sign of a direction is fixed by its largest entry.
+    directions of the table. Rounded to what is stored in so many `bits` a number. The sign of a direction is fixed by
+    its largest entry.
     """
     table = teacher.item_table(features).double()
     _, directions = torch.linalg.eigh((table.T @ table).cpu())  # ascending
     leading = directions.flip(1)[:, :rank].T
     signs = leading.gather(1, leading.abs().argmax(1, keepdim=True)).sign()
     weight = teacher.projection.weight
-    return rounded((leading * signs).to(weight.device, weight.dtype) @ weight)
+    return rounded((leading * signs).to(weight.device, weight.dtype) @ weight, bits)
 
 
 def with_teacher_labels(
@@ -101,21 +116,23 @@ def with_teacher_labels(
     sequences: int,
     teachers: list[SequentialRecommender],
     features: Tensor,
-    rank: int,
+    form: Form,
     generator: Generator,
     fit: int = 200,
 ) -> SyntheticSequences:
-    """Readings items [A·M, L] (-1 unused) of M `sequences` with the teachers' labels in the factorised form.
+    """Readings items [A·M, L] (-1 unused) of M `sequences` with the teachers' labels in the given form, not rounded.
 
-    The projection of the given rank is the first teacher's, brought nearest to the labels of about FITTED of the
+    The projection of its rank is the first teacher's, brought nearest to the labels of about FITTED of the
     positions in `fit` steps. Works in blocks of readings, so nothing of size A·M·L·V is held. generator: on the CPU.
     """
     some = items[: max(1, FITTED // items.shape[1])]
-    known = teacher_log_labels(teachers, features, some)[some >= 0]
-    projection = fit_projection(label_projection(teachers[0], features, rank), known, features, generator, fit)
+    known = teacher_log_labels(teachers, features, some, form.session)[some >= 0]
+    bits = form.projection_bits
+    leading = label_projection(teachers[0], features, form.rank, bits)
+    projection = fit_projection(leading, known, features, generator, fit, bits=bits)
     basis = label_basis(features, projection)
     queries = []
     for block in items.split(4):
-        labels = teacher_log_labels(teachers, features, block)
+        labels = teacher_log_labels(teachers, features, block, form.session)
         queries.append(fit_queries(labels.flatten(0, 1), basis, generator).view(*block.shape, -1))
-    return SyntheticSequences(sequences, items, torch.cat(queries), projection)
+    return SyntheticSequences(sequences, items, torch.cat(queries), projection, bits, form.session)

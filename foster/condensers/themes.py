@@ -1,4 +1,5 @@
-"""Which readings a soft sequence gathers: those of one theme. M sequences, A readings, L positions."""
+"""Which readings a soft sequence gathers, and which sessions a reading: those of one theme. M sequences, A readings,
+L positions."""
 
 from __future__ import annotations
 
@@ -24,3 +25,9 @@ def gathered_by_theme(items: Tensor, sequences: int, features: Tensor) -> Tensor
         order = torch.cat([order, begin + torch.from_numpy(chosen)])
         centres += joining[chosen]
     return items[order.to(items.device)]
+
+
+def joined(sessions: Tensor, sequences: int, length: int) -> Tensor:
+    """Readings [A·M, L] of sessions [A·n·M, s], row a·M + m of the n = ⌈L / s⌉ rows (a·n + i)·M + m, i < n, in turn."""
+    count = -(-length // sessions.shape[1])
+    return sessions.view(-1, count, sequences, sessions.shape[1]).transpose(1, 2).flatten(0, 1).flatten(1)[:, :length]

@@ -19,7 +19,7 @@ from foster.lessons.expert import CONFIG, hits, real_windows, toy_expert
 from foster.lessons.world import BOOKS, features, toy_world
 from foster.recommender import SequentialRecommender
 from foster.students import Draw, derived_seed, every_step, train_student
-from foster.synthetic import SyntheticSequences, drawn_rows, hard_batch
+from foster.synthetic import Form, SyntheticSequences, drawn_rows, hard_batch
 from foster.training import Recipe, Trainer
 
 LENGTH, READINGS, RANK = 8, 4, 8
@@ -43,7 +43,7 @@ def condense(seed: int, sequences: int, steps: int = 20, regularisation: float =
     draw = Generator().manual_seed(derived_seed(seed, "condense"))
     teacher = toy_expert(seed).last
     items = uniform_items(len(BOOKS), READINGS * sequences, LENGTH, draw)
-    start = with_teacher_labels(items, sequences, [teacher], features(), RANK, draw)
+    start = with_teacher_labels(items, sequences, [teacher], features(), Form(READINGS, RANK), draw)
     config = DistillConfig(steps=steps, paths=2, real_batch=64, regularisation=regularisation, synthetic_rate=1.5)
     loop = Distiller(start, features(), real_windows(toy_world(seed).log), CONFIG, STUDENT, config, seed)
     seen = list(loop.run())

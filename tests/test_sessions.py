@@ -1,0 +1,133 @@
+"""Readings that are longer than the log's histories are read as sessions, each a history of its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from cycle_world import N_ITEMS, cycle_windows, random_features
+from planted_sets import planted_set
+from torch import Generator
+
+from foster.bench import ablations
+from foster.condensers import joined, real_readings, teacher_log_labels, with_teacher_labels
+from foster.distiller import DistillConfig, Distiller
+from foster.errors import UserError
+from foster.interactions import Interactions, Split
+from foster.pipeline import session_length
+from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender
+from foster.synthetic import Form, SyntheticSequences, as_readings, in_sessions
+from foster.training import Recipe
+
+FEATURES = random_features()
+SHAPE = RecommenderConfig(width=8, layers=1, max_length=6, dropout=0.0)
+
+
+def model(seed: int = 0) -> SequentialRecommender:
+    return build_recommender(16, SHAPE, Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("session", [1, 2, 3, 5, 6, None])
+def test_readings_are_cut_in_turn_and_joined_again(session: int | None) -> None:
+    rows = torch.arange(1, 21).view(2, 5, 2)
+    cut = in_sessions(rows, session)
+    count = -(-5 // (session or 5))
+    assert cut.shape == (2 * count, 5 if session in (6, None) else session, 2)
+    assert torch.equal(as_readings(cut, 2, 5), rows)
+    assert cut[cut > 0].tolist() == rows.flatten().tolist()
+
+
+def test_a_student_reads_each_session_from_its_beginning() -> None:
+    whole = planted_set(readings=2)  # three sequences of five positions
+    cut = replace(whole, session=2)
+    one, many = whole.batch(whole.basis(FEATURES)), cut.batch(cut.basis(FEATURES))
+    assert many.items.shape == (18, 2, 1)
+    assert many.items[:3, :, 0].tolist() == [*whole.items[0, :4].view(2, 2).tolist(), [int(whole.items[0, 4]), 0]]
+    assert many.weights[:3, :, 0].tolist() == [[1, 1], [1, 1], [1, 0]]
+    assert torch.equal(many.targets[1], one.targets[0, 2:4])
+    assert bool((many.targets[2, 1] == 0).all()), "no label where no item is"
+
+
+def test_labels_of_a_session_do_not_know_what_came_before() -> None:
+    items = torch.tensor([[3, 4, 5, 9, 2]])
+    found = teacher_log_labels([model()], FEATURES, items, session=2)
+    apart = teacher_log_labels([model()], FEATURES, torch.tensor([[3, 4], [5, 9], [2, 0]]))
+    torch.testing.assert_close(found[0], apart.flatten(0, 1)[:5])
+    made = with_teacher_labels(items, 1, [model()], FEATURES, Form(1, 8, 8, session=2), Generator())
+    assert made.form == Form(1, 8, 8, 2)
+    batch = made.batch(made.basis(FEATURES))
+    used = batch.weights[..., 0] > 0
+    divergence = (found[0].exp() * (found[0] - batch.targets[used].log())).sum(-1)
+    assert float(divergence.max()) < 0.05
+    full = ablations.in_full([model()], FEATURES, items, Recipe(), 2)(Generator())
+    torch.testing.assert_close(full.targets[used], found[0].exp())
+    assert bool((full.targets[~used] == 0).all())
+
+
+def test_the_loop_reads_sessions_as_a_student_does() -> None:
+    start = replace(planted_set(readings=2), session=2)
+    loop = Distiller(start, FEATURES, cycle_windows(), SHAPE, Recipe(), DistillConfig(steps=1, paths=1), 0)
+    view, student = loop._view([], Generator()), model(3)
+    found = view.scores(student, torch.tensor([4, 1]))
+    for row, of in zip(found, (4, 1), strict=True):
+        for first in (0, 2, 4):
+            some = start.items[of, first : first + 2]
+            table = student.item_table(FEATURES)
+            hidden = student(table[some].unsqueeze(0))[0]
+            torch.testing.assert_close(row[first : first + 2], student.logits(hidden, table).log_softmax(-1))
+
+
+def test_sessions_and_a_fine_projection_are_stored(tmp_path: Path) -> None:
+    kept = replace(planted_set(), session=3, projection_bits=8)
+    kept.save(tmp_path / "s.safetensors", Recipe(), N_ITEMS)
+    found, _ = SyntheticSequences.load(tmp_path / "s.safetensors")
+    assert found.form == Form(1, 8, 8, 3)
+    off = (found.projection - kept.projection).abs().amax(-1)
+    assert bool((off <= 0.51 / 127 * kept.projection.abs().amax(-1) + 1e-6).all())
+
+
+@pytest.mark.parametrize("session", [0, -1, 5, 6])
+def test_sessions_that_fit_no_reading_are_refused(tmp_path: Path, session: int) -> None:
+    replace(planted_set(), session=session).save(tmp_path / "s.safetensors", Recipe(), N_ITEMS)
+    with pytest.raises(UserError, match=f"sessions of {session} do not fit"):
+        SyntheticSequences.load(tmp_path / "s.safetensors")
+
+
+def test_sessions_of_one_theme_become_one_reading() -> None:
+    """Two sequences, two readings of five positions, sessions of three: row (a·n + i)·M + m."""
+    sessions = torch.arange(8).unsqueeze(1) * 10 + torch.arange(3)
+    assert joined(sessions, 2, 5).tolist() == [
+        [0, 1, 2, 20, 21], [10, 11, 12, 30, 31], [40, 41, 42, 60, 61], [50, 51, 52, 70, 71],
+    ]  # fmt: skip
+    assert torch.equal(joined(sessions, 2, 3), sessions)
+
+
+def log_of(*sizes: int) -> Interactions:
+    offsets = np.concatenate([[0], np.cumsum(sizes)])
+    return Interactions(np.arange(offsets[-1]), offsets, tuple(map(str, range(len(sizes)))))
+
+
+def test_real_histories_fill_a_reading_session_by_session() -> None:
+    log = log_of(2, 4, 1)
+    rows = real_readings(log, 5, 5, 3, Generator().manual_seed(0))
+    assert rows.shape == (2, 5)
+    histories = sorted(in_sessions(rows + 1, 3).sub(1)[:, :2].tolist())
+    ends = [[-1, -1], [0, 1], [3, 4], [6, -1]]
+    assert histories == sorted(ends)
+    assert torch.equal(
+        real_readings(log, 2, 5, None, Generator().manual_seed(0)),
+        real_readings(log, 2, 5, None, Generator().manual_seed(0)),
+    )
+    assert len(real_readings(log, 1, 5, 3, Generator())) == 1
+
+
+@pytest.mark.parametrize(
+    ("mean", "length", "expected"), [(5, 10, None), (5, 20, 10), (5, 50, 10), (12, 50, 17), (104, 50, None), (5, 25, 9)]
+)
+def test_a_session_is_no_longer_than_a_usual_history(mean: int, length: int, expected: int | None) -> None:
+    log = log_of(mean, mean)
+    nothing = np.zeros(2, dtype=np.int64)
+    assert session_length(Split(log, nothing, nothing, True, 0.0), length) == expected
