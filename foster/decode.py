@@ -46,8 +46,8 @@ def harden(synthetic: SyntheticSequences, basis: Tensor) -> Tensor:
 
 
 def sequence_table(synthetic: SyntheticSequences, hard: Tensor, basis: Tensor, catalog: Catalog) -> pd.DataFrame:
-    """One row a position: what the first reading reads there and its share of the row, the row's other items, the
-    recommended-next labels, the hard item."""
+    """One row a position: the session that it is in, what the first reading reads there and its share of the row, the
+    row's other items, the recommended-next labels, the hard item."""
     read = synthetic.rows.cpu()
     label_items, label_weights = (tensor.cpu() for tensor in top_rows(synthetic, basis))
     rows = []
@@ -60,6 +60,7 @@ def sequence_table(synthetic: SyntheticSequences, hard: Tensor, basis: Tensor, c
                 {
                     "sequence": m,
                     "position": position,
+                    "session": position // (synthetic.session or synthetic.shape[1]),
                     "item": alternatives[0]["item"],
                     "item_id": alternatives[0]["item_id"],
                     "title": alternatives[0]["title"],
@@ -94,8 +95,8 @@ def _entries(items: Tensor, weights: Tensor, catalog: Catalog) -> list[dict[str,
 
 
 def snapshot_table(synthetic: SyntheticSequences, basis: Tensor) -> pd.DataFrame:
-    """A moment of the distillation: sequence, position, the labels' top rows (`items`, `weights`, lists of ten) and
-    the input rows (`input_items`, `input_weights`)."""
+    """A moment of the distillation: sequence, position, session, the labels' top rows (`items`, `weights`, lists of
+    ten) and the input rows (`input_items`, `input_weights`)."""
     items, weights = (tensor.cpu().numpy() for tensor in top_rows(synthetic, basis))
     read = [row_of(row) for row in synthetic.rows.flatten(0, 1).cpu()]
     m, length, count = items.shape
@@ -103,6 +104,7 @@ def snapshot_table(synthetic: SyntheticSequences, basis: Tensor) -> pd.DataFrame
         {
             "sequence": np.repeat(np.arange(m, dtype=np.int32), length),
             "position": np.tile(np.arange(length, dtype=np.int32), m),
+            "session": np.tile(np.arange(length, dtype=np.int32) // (synthetic.session or length), m),
             "items": list(items.reshape(-1, count).astype(np.int32)),
             "weights": list(weights.reshape(-1, count).astype(np.float32)),
             "input_items": [row.numpy().astype(np.int32) for row, _ in read],

@@ -63,7 +63,7 @@ SOFT_RECIPE = Recipe(
 HARD_RECIPE = Recipe(steps=120, learning_rate=5e-3, matrix_rate=0.01, dropout=0.5, subset=1024)
 SNAPSHOTS = 30
 FEW_POSITIONS = 200  # so small a set has one teacher
-TEACHERS = ((75_000, 4), (150_000, 2), (math.inf, 1))  # how many, for logs of so many training events
+TEACHERS = ((75_000, 4), (200_000, 2), (math.inf, 1))  # how many, for logs of so many training events
 START_FILE, SOFT_FILE, ENGINE_FILE = "checkpoints/start.safetensors", "synthetic.safetensors", "checkpoints/engine.json"
 # Raise them when equal settings learn something else: what another one made is not gone on from.
 ENGINE, EXPERT = 8, 7  # of a run's checkpoints, and of the experts in the cache
@@ -99,6 +99,7 @@ def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
         "experts": len(experts),
         "data": _data_summary(dataset, split),
         "budget": {"sequences": spec.sequences, "length": spec.length},
+        "form": asdict(final.form),
         "stored_bytes": {
             "soft": run.path(SOFT_FILE).stat().st_size,
             "hard": int(np.prod(read_hard(run, HARD, world).shape)) * (2 if world.n_items <= 2**16 else 4),

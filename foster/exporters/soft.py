@@ -16,7 +16,8 @@ _MEANING = {
     "(low half first, 8 added), to be multiplied by `query_scales`; what to recommend after a position is "
     "softmax(q · Bᵀ), with B as described below",
     "query_scales": "one factor for every row of `queries`",
-    "projection": "directions P of the text features, rank × text width, packed like `queries`",
+    "projection": "directions P of the text features, rank × text width: as I8 one number a byte, as U8 packed like "
+    "`queries`",
     "projection_scales": "one factor for every row of `projection`",
 }
 
@@ -56,7 +57,8 @@ file: no code runs when it is opened.
 
 {listed}
 
-The header says also how a student is trained on it (`recipe`):
+The header says also how a student is trained on it (`recipe`), and after how many positions a reading begins anew
+(`session`, null where it is one history):
 
 {described}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import pandas as pd
@@ -27,7 +28,7 @@ class Place:
     read: what a student reads there, the first reading's item first, then those of others (empty while it is not
     known); labels: what it is taught to recommend then, the likeliest first, empty where there is no target; hard: the
     item of the hard form; known: titles that are in the history by then and so never recommended: a card does not
-    spend its one line on them.
+    spend its one line on them; session: of those in which the sequence is read, from 0.
     """
 
     position: int
@@ -35,6 +36,7 @@ class Place:
     labels: tuple[Option, ...] = ()
     hard: Option | None = None
     known: frozenset[str] = frozenset()
+    session: int = 0
 
     @property
     def taught(self) -> Option | None:
@@ -63,6 +65,11 @@ class Row:
     number: int
     places: tuple[Place, ...]
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def opens(self) -> frozenset[int]:
+        """Positions at which a session after the first begins."""
+        return frozenset(b.position for a, b in pairwise(self.places) if a.session != b.session)
 
     def matches(self, query: str) -> frozenset[int]:
         """Positions whose card shows the query, in any case."""
@@ -105,6 +112,7 @@ def rows_of_result(
                     Option(each.hard_title, 1.0, known.get(each.hard_item_id))
                     if isinstance(each.hard_title, str)
                     else None,
+                    session=_session(each),
                 )
                 for each in places
             ),
@@ -134,6 +142,7 @@ def rows_of_snapshot(snapshot: pd.DataFrame, title_of: Mapping[int, str], result
                     if stored
                     else fixed.get((number, int(each.position)), ()),
                     _named(each.items, each.weights, title_of),
+                    session=_session(each),
                 )
                 for each in places
             ),
@@ -143,12 +152,14 @@ def rows_of_snapshot(snapshot: pd.DataFrame, title_of: Mapping[int, str], result
 
 
 def without_history(rows: Iterable[Row]) -> list[Row]:
-    """For logs where nobody takes an item twice: what was read up to a position is known there."""
+    """For logs where nobody takes an item twice: what was read in a session up to a position is known there."""
     told = []
     for row in rows:
         known: frozenset[str] = frozenset()
-        places = []
+        opens, places = row.opens, []
         for place in row.places:
+            if place.position in opens:
+                known = frozenset()
             known |= {option.title for option in place.read[:1]}
             places.append(replace(place, known=known))
         told.append(replace(row, places=tuple(places)))
@@ -179,6 +190,11 @@ def _named(items: Any, weights: Any, title_of: Mapping[int, str]) -> tuple[Optio
         return ()
     pairs = zip(items, weights, strict=True)
     return tuple(Option(title_of.get(int(item), UNKNOWN), float(weight), int(item)) for item, weight in pairs)
+
+
+def _session(each: Any) -> int:
+    """0 in tables of a version that had no sessions."""
+    return int(getattr(each, "session", 0))
 
 
 def _text(title: object) -> str:

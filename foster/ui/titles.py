@@ -16,13 +16,17 @@ from foster.ui.rows import Option, Place, Row
 def strip(row: Row, found: frozenset[int] = frozenset(), shared: Container[str] = ()) -> Markup:
     """A sequence as one row of cards that scrolls sideways, reachable by keyboard. shared: titles that the row beside
     it says large, too."""
-    cards = [_card(place, place.position in found, place.shown.title in shared) for place in row.places]
+    opens = row.opens
+    cards = [
+        _card(place, place.position in found, place.shown.title in shared, place.position in opens)
+        for place in row.places
+    ]
     return _frame(tag("ol", *cards, class_="strip"), f"Titles of sequence {row.number + 1}, scrolls sideways")
 
 
-def _card(place: Place, found: bool, both: bool) -> Markup:
+def _card(place: Place, found: bool, both: bool, opens: bool) -> Markup:
     """What is read at a position, small, and what is taught to follow, large, with its weight."""
-    parts = [_place(place, both)]
+    parts = [_place(place, both, opens)]
     if label := place.taught:
         if place.read:
             parts.append(_title(place.read[0].title, "read", 60))
@@ -40,17 +44,18 @@ def _mark(found: bool, both: bool) -> str | None:
     return "found" if found else "both" if both else None
 
 
-def _place(place: Place, both: bool) -> Markup:
-    return tag("span", f"{place.position + 1} both" if both else str(place.position + 1), class_="place")
+def _place(place: Place, both: bool, opens: bool) -> Markup:
+    told = [str(place.position + 1), *(["both"] if both else []), *(["· new session"] if opens else [])]
+    return tag("span", " ".join(told), class_="place")
 
 
 def ladder(row: Row, found: frozenset[int] = frozenset(), shared: Container[str] = (), depth: int = 8) -> Markup:
     """A sequence in full: at each position what is read and the alternatives of what is recommended next. shared: as in
     `strip`."""
-    columns = []
+    columns, opens = [], row.opens
     for place in row.places:
         both = place.shown.title in shared
-        parts = [_place(place, both)]
+        parts = [_place(place, both, place.position in opens)]
         if place.read:
             parts += [tag("p", "A student reads", class_="step"), _title(place.read[0].title, "title", 140)]
         if place.labels:

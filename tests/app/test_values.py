@@ -223,6 +223,26 @@ def test_what_was_read_is_not_what_a_card_recommends() -> None:
     assert only_known.shown.title == "b"
 
 
+def test_in_a_new_session_nothing_was_read_yet() -> None:
+    labels = (Option("a", 0.6), Option("b", 0.4))
+    places = [Place(n, (Option("a", 1.0),), labels, session=n // 2) for n in range(4)]
+    row = Row(0, tuple(places))
+    assert row.opens == {2}
+    (told,) = without_history([row])
+    assert [place.shown.title for place in told.places] == ["b"] * 4
+    other = replace(row, places=(*places[:2], *(replace(p, read=(Option("c", 1.0),)) for p in places[2:])))
+    (told,) = without_history([other])
+    assert [place.shown.title for place in told.places] == ["b", "b", "a", "a"], "c was read, a was in another session"
+    assert [titles.strip(told).count(f">{n} · new session<") for n in (1, 2, 3, 4)] == [0, 0, 1, 0]
+    assert titles.ladder(told).count("· new session<") == 1
+
+
+def test_rows_of_tables_without_sessions_are_one() -> None:
+    shot = pd.DataFrame({"sequence": [0, 0], "position": [0, 1], "items": [[0], [1]], "weights": [[0.4], [0.1]]})
+    assert rows_of_snapshot(shot, {})[0].opens == frozenset()
+    assert rows_of_snapshot(shot.assign(session=[0, 1]), {})[0].opens == {1}
+
+
 def test_the_film_shows_each_word_while_it_lasts() -> None:
     scenes = [film.Scene(0, taught("A", "B")), film.Scene(5, taught("A", "C"), 0.1)]
     picture = film.film(scenes, HOSTILE, "The log: 3 users.", "The result: 1 sequence.", "How titles condense")
