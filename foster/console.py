@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from foster.disk import taken_bytes
@@ -121,11 +122,14 @@ def sequences_text(run: Run, rows: Sequence[Mapping[str, Any]]) -> str:
         sequences.setdefault(int(row["sequence"]), []).append(row)
     for sequence, positions in sequences.items():
         cells = []
-        for row in sorted(positions, key=lambda row: int(row["position"])):
+        for row in positions:
             label = row.get("label_title")
             shown = (plain(label, 48), f"{row['label_confidence']:.2f}") if isinstance(label, str) else ("", "")
             cells.append((row["position"], plain(row["title"], 48), f"{row['confidence']:.2f}", *shown))
-        lines += ["", f"sequence {sequence}"]
+        positions.sort(key=lambda row: int(row["position"]))
+        ends = [a for a, b in pairwise(positions) if a.get("session", 0) != b.get("session", 0)]
+        opens = ", ".join(str(int(row["position"]) + 1) for row in ends)  # "at" counts from 0
+        lines += ["", f"sequence {sequence}" + (f", read anew from {opens}" if opens else "")]
         lines.append(table(("at", "title", "share", "then recommend", "confidence"), cells, numbers=(0, 2, 4)))
     return "\n".join(lines)
 

@@ -323,7 +323,7 @@ def _distil(
 
 def soft_recipe(labels: int) -> Recipe:
     """By which students of a set of so many labels learn: few labels they would only overfit in many steps or without
-    dropout, many labels they would not see often enough in few, or learn less well with it."""
+    dropout; many labels they would not see often enough in few, and dropout only slows them down."""
     steps = max(200, min(800, round(1.6 * labels)), round(0.6 * labels))
     dropout = round(min(SOFT_RECIPE.dropout, 180 / labels), 3)
     return replace(SOFT_RECIPE, steps=min(SOFT_RECIPE.steps, steps), dropout=dropout)

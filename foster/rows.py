@@ -101,7 +101,7 @@ class Rows:
 
         def taught(name: str, choose: Callable[[Generator], Tensor]) -> Draw:
             """Teacher labels at equal bytes: as many readings of the same rank, rounded as they would be stored; each
-            reading has items of its own, as those of the set have. (Real ones: as many as the log has users.)"""
+            reading has items of its own, as those of the set have. (Real ones: as long as the log has users.)"""
             generator = draw(name)
             items = choose(generator).to(world.device)
             made = with_teacher_labels(items, len(items), self.teachers, features, soft.form, generator)

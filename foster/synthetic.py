@@ -125,14 +125,14 @@ def rounded(numbers: Tensor, bits: int = 4) -> Tensor:
     return unpack(*pack(numbers, bits), numbers.shape[-1]).to(numbers.dtype)
 
 
-def in_sessions(rows: Tensor, session: int | None) -> Tensor:
-    """Rows [R, L, ...] of readings as sessions [R·⌈L / session⌉, session, ...], zeros after the last of a reading;
+def in_sessions(rows: Tensor, session: int | None, fill: int = 0) -> Tensor:
+    """Rows [R, L, ...] of readings as sessions [R·⌈L / session⌉, session, ...], `fill` after the last of a reading;
     None, or no fewer than L: as they are."""
     length = rows.shape[1]
     if session is None or session >= length:
         return rows
     count = -(-length // session)
-    padded = F.pad(rows, (0, 0) * (rows.ndim - 2) + (0, count * session - length))
+    padded = F.pad(rows, (0, 0) * (rows.ndim - 2) + (0, count * session - length), value=fill)
     return padded.unflatten(1, (count, session)).flatten(0, 1)
 
 
@@ -148,7 +148,7 @@ def _item_type(n_items: int) -> torch.dtype:
 
 @dataclass(frozen=True)
 class SyntheticSequences:
-    """sequences: M; items [A·M, L] int64 (UNUSED in the last positions of a short reading) and queries [A·M, L, r] of
+    """sequences: M; items [A·M, L] int64 (UNUSED in the last positions of a short session) and queries [A·M, L, r] of
     the labels, reading a of sequence m in row a·M + m; projection P [r, D_text]; projection_bits, session: as in
     `Form`."""
 
@@ -232,7 +232,7 @@ class SyntheticSequences:
                 meta = json.loads((file.metadata() or {})["foster"])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
             if meta["schema"] not in READ:
-                raise UserError(f"{path.name} has schema {meta['schema']}, this foster reads {SCHEMA}; update foster")
+                raise UserError(f"{path.name} has schema {meta['schema']}, this foster reads {READ}; update foster")
             stored = tensors["items"]
             items = torch.where(stored.long() == torch.iinfo(stored.dtype).max, UNUSED, stored.long())
             queries = unpack(tensors["queries"], tensors["query_scales"], meta["rank"])
@@ -240,8 +240,10 @@ class SyntheticSequences:
             if items.shape != queries.shape[:2] or meta["sequences"] < 1 or len(items) % meta["sequences"]:
                 raise ValueError(f"{meta['sequences']} sequences do not fit items {tuple(items.shape)}")
             bits, session = 8 if tensors["projection"].dtype == torch.int8 else 4, meta.get("session")
-            if session is not None and not 0 < session < items.shape[1]:
+            if session is not None and not (type(session) is int and 0 < session < items.shape[1]):
                 raise ValueError(f"sessions of {session} do not fit readings of {items.shape[1]}")
+            if projection.shape[-1] != meta["text_width"]:
+                raise ValueError(f"a projection of width {projection.shape[-1]} is none of {meta['text_width']}")
             return cls(meta["sequences"], items, queries, projection, bits, session), Recipe(**meta["recipe"])
         except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
             raise UserError(f"{path.name} is no synthetic set ({error}); choose a synthetic.safetensors") from None

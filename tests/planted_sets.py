@@ -16,9 +16,10 @@ def planted_set(
     length: int = 5,
     text_width: int = 16,
     n_items: int = N_ITEMS,
+    projection_bits: int = 4,
 ) -> SyntheticSequences:
     draw = Generator().manual_seed(0)
     items = torch.randint(n_items, (readings * sequences, length), generator=draw)
     queries = rounded(torch.randn(readings * sequences, length, rank, generator=draw))
-    projection = rounded(torch.randn(rank, text_width, generator=draw))
-    return SyntheticSequences(sequences, items, queries, projection)
+    projection = rounded(torch.randn(rank, text_width, generator=draw), projection_bits)
+    return SyntheticSequences(sequences, items, queries, projection, projection_bits)

@@ -10,15 +10,19 @@ import pytest
 import torch
 from cycle_world import N_ITEMS, cycle_windows, random_features
 from planted_sets import planted_set
+from short_runs import no_map, short_runs
 from torch import Generator
 
 from foster.bench import ablations
 from foster.condensers import joined, real_readings, teacher_log_labels, with_teacher_labels
+from foster.console import sequences_text
 from foster.distiller import DistillConfig, Distiller
 from foster.errors import UserError
 from foster.interactions import Interactions, Split
-from foster.pipeline import session_length
+from foster.pipeline import execute, session_length
 from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender
+from foster.runs import RunStore, RunWriter
+from foster.spec import RunSpec
 from foster.synthetic import Form, SyntheticSequences, as_readings, in_sessions
 from foster.training import Recipe
 
@@ -67,9 +71,11 @@ def test_labels_of_a_session_do_not_know_what_came_before() -> None:
     assert bool((full.targets[~used] == 0).all())
 
 
-def test_the_loop_reads_sessions_as_a_student_does() -> None:
+@pytest.mark.parametrize("subset", [1024, 6])
+def test_the_loop_reads_sessions_as_a_student_does(subset: int) -> None:
     start = replace(planted_set(readings=2), session=2)
-    loop = Distiller(start, FEATURES, cycle_windows(), SHAPE, Recipe(), DistillConfig(steps=1, paths=1), 0)
+    config = DistillConfig(steps=1, paths=1, subset=subset)
+    loop = Distiller(start, FEATURES, cycle_windows(), SHAPE, Recipe(), config, 0)
     view, student = loop._view([], Generator()), model(3)
     found = view.scores(student, torch.tensor([4, 1]))
     for row, of in zip(found, (4, 1), strict=True):
@@ -77,7 +83,9 @@ def test_the_loop_reads_sessions_as_a_student_does() -> None:
             some = start.items[of, first : first + 2]
             table = student.item_table(FEATURES)
             hidden = student(table[some].unsqueeze(0))[0]
-            torch.testing.assert_close(row[first : first + 2], student.logits(hidden, table).log_softmax(-1))
+            scored = student.logits(hidden, table)[:, view.subset.items] - view.subset.log_inclusion
+            torch.testing.assert_close(row[first : first + 2], scored.log_softmax(-1))
+    assert len(view.subset.items) == min(subset, N_ITEMS)
 
 
 def test_sessions_and_a_fine_projection_are_stored(tmp_path: Path) -> None:
@@ -89,7 +97,7 @@ def test_sessions_and_a_fine_projection_are_stored(tmp_path: Path) -> None:
     assert bool((off <= 0.51 / 127 * kept.projection.abs().amax(-1) + 1e-6).all())
 
 
-@pytest.mark.parametrize("session", [0, -1, 5, 6])
+@pytest.mark.parametrize("session", [0, -1, 5, 6, 2.5, True])
 def test_sessions_that_fit_no_reading_are_refused(tmp_path: Path, session: int) -> None:
     replace(planted_set(), session=session).save(tmp_path / "s.safetensors", Recipe(), N_ITEMS)
     with pytest.raises(UserError, match=f"sessions of {session} do not fit"):
@@ -105,22 +113,43 @@ def test_sessions_of_one_theme_become_one_reading() -> None:
     assert torch.equal(joined(sessions, 2, 3), sessions)
 
 
+def test_a_run_on_short_histories_keeps_and_shows_its_sessions(tmp_path: Path) -> None:
+    with short_runs(tmp_path / "cycle", steps=2, save_every=2, student_steps=1, paths=1, real_batch=4) as patch:
+        patch.setattr("foster.pipeline.item_map", no_map)
+        store = RunStore(tmp_path / "runs", bundled=None)
+        made = store.create(RunSpec(data=str(tmp_path / "cycle"), sequences=2, length=25, steps=1, students=1))
+        with RunWriter(made.path) as writer:
+            report = execute(made.spec, writer, store.cache)
+    session = report["form"]["session"]
+    assert session is not None
+    assert session < 25
+    kept, _ = SyntheticSequences.load(made.path / "synthetic.safetensors")
+    assert kept.form.session == session
+    table, shot = made.sequences(), made.snapshot(1)
+    assert table is not None
+    expected = [position // session for position in range(25)] * 2
+    assert table["session"].tolist() == shot["session"].tolist() == expected
+    said = sequences_text(made, table.to_dict("records"))
+    assert f"sequence 0, read anew from {session}" in said
+
+
 def log_of(*sizes: int) -> Interactions:
     offsets = np.concatenate([[0], np.cumsum(sizes)])
     return Interactions(np.arange(offsets[-1]), offsets, tuple(map(str, range(len(sizes)))))
 
 
 def test_real_histories_fill_a_reading_session_by_session() -> None:
-    log = log_of(2, 4, 1)
+    log = log_of(9, 9, 9)
     rows = real_readings(log, 5, 5, 3, Generator().manual_seed(0))
     assert rows.shape == (2, 5)
-    histories = sorted(in_sessions(rows + 1, 3).sub(1)[:, :2].tolist())
-    ends = [[-1, -1], [0, 1], [3, 4], [6, -1]]
-    assert histories == sorted(ends)
-    assert torch.equal(
-        real_readings(log, 2, 5, None, Generator().manual_seed(0)),
-        real_readings(log, 2, 5, None, Generator().manual_seed(0)),
-    )
+    first, last, alone, nobody = in_sessions(rows, 3, fill=-1).tolist()
+    ends = {8, 17, 26}
+    assert {first[2], last[1], alone[2]} == ends, "each user once, with the last events"
+    assert [first, last[:2], alone] == [[first[2] - 2, first[2] - 1, first[2]], [last[1] - 1, last[1]], alone]
+    assert last[2] == -1
+    assert nobody == [-1] * 3
+    short = in_sessions(real_readings(log_of(2, 1), 1, 6, 3, Generator()), 3).tolist()
+    assert sorted(short) == [[0, 1, -1], [2, -1, -1]]
     assert len(real_readings(log, 1, 5, 3, Generator())) == 1
 
 

@@ -45,6 +45,15 @@ def test_a_set_of_affordable_form_keeps_within_its_bytes(
     assert size <= min(available, BYTES_PER_POSITION * SEQUENCES * LENGTH)
 
 
+@pytest.mark.parametrize("available", [1_000_000, 146_413])
+def test_a_set_of_a_fine_projection_keeps_within_its_bytes(tmp_path: Path, available: int) -> None:
+    form = affordable_form(20, 50, N_ITEMS, (384, 128), available)
+    assert form.projection_bits == 8
+    made = planted_set(form.rank, form.readings, 20, 50, 384, projection_bits=8)
+    made.save(tmp_path / "s", Recipe(), N_ITEMS)
+    assert (tmp_path / "s").stat().st_size <= min(available, BYTES_PER_POSITION * 1000)
+
+
 @pytest.mark.parametrize("n_items", [2**16, 2**16 + 1])
 def test_the_largest_id_survives(tmp_path: Path, n_items: int) -> None:
     kept = synthetic(8)

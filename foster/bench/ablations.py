@@ -43,7 +43,7 @@ from foster.runs import Run, RunStore, RunWriter
 from foster.spec import RunSpec
 from foster.students import Draw, derived_seed, spread, train_student
 from foster.subset import draw_subset
-from foster.synthetic import SyntheticSequences, drawn_rows, in_sessions
+from foster.synthetic import UNUSED, SyntheticSequences, drawn_rows, in_sessions
 from foster.training import Batch, RealWindows, Recipe
 from foster.world import World
 
@@ -248,7 +248,7 @@ def in_full(
     def draw(generator: Generator) -> Batch:
         size = min(len(items), recipe.batch_size or len(items))
         rows = items[torch.randint(len(items), (size,), generator=generator).to(items.device)]
-        rows = in_sessions(rows + 1, session) - 1  # -1 after the last of a reading
+        rows = in_sessions(rows, session, fill=UNUSED)
         labels, used = teacher_log_labels(teachers, features, rows), (rows >= 0).unsqueeze(-1).float()
         scored = None
         if few and recipe.subset is not None:

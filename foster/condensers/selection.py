@@ -11,23 +11,21 @@ from foster.interactions import Interactions
 
 def random_real(train: Interactions, sequences: int, length: int, generator: Generator) -> Tensor:
     """The last L training events of M users drawn without replacement (all users if M is larger) [M, L]."""
-    users = torch.randperm(train.n_users, generator=generator)[:sequences].tolist()
-    rows = torch.full((len(users), length), -1, dtype=torch.int64)
-    for row, user in enumerate(users):
-        recent = train.sequence(user)[-length:]
-        rows[row, : len(recent)] = torch.from_numpy(recent.astype(np.int64))
-    return rows
+    return real_readings(train, sequences, length, None, generator)
 
 
 def real_readings(train: Interactions, readings: int, length: int, session: int | None, generator: Generator) -> Tensor:
-    """Real histories as a soft set would read them [R, L], R ≤ `readings`: as many in each as it has sessions, drawn as
-    `random_real` draws; fewer readings where the log has too few users."""
-    if session is None:
-        return random_real(train, readings, length, generator)
+    """Real histories as a soft set would read them [R, L], R ≤ `readings`: in each session of a reading the last
+    training events of another user, drawn without replacement; fewer readings where the log has too few users."""
+    session = session or length
     count = -(-length // session)
-    histories = random_real(train, readings * count, session, generator)
-    filled = torch.nn.functional.pad(histories, (0, 0, 0, -len(histories) % count), value=-1)
-    return filled.view(-1, count * session)[:, :length]
+    users = torch.randperm(train.n_users, generator=generator)[: readings * count].tolist()
+    rows = torch.full((-(-len(users) // count), length), -1, dtype=torch.int64)
+    for place, user in enumerate(users):
+        row, first = place // count, place % count * session
+        recent = train.sequence(user)[-min(session, length - first) :]
+        rows[row, first : first + len(recent)] = torch.from_numpy(recent.astype(np.int64))
+    return rows
 
 
 def uniform_items(n_items: int, sequences: int, length: int, generator: Generator) -> Tensor:

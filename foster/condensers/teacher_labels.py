@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 
 from foster.recommender import SequentialRecommender
 from foster.synthetic import (
+    UNUSED,
     Form,
     SyntheticSequences,
     as_readings,
@@ -33,7 +34,7 @@ def teacher_log_labels(
     """log of the teachers' mean next-item distribution after each prefix of items [M, L] (-1 unused), or of each of
     their sessions: [M, L, V]."""
     readings, length = items.shape
-    items = in_sessions(items, session)
+    items = in_sessions(items, session, fill=UNUSED)
     weights = (items >= 0).float().unsqueeze(-1)
     mean: Tensor | None = None
     for teacher in teachers:
@@ -120,7 +121,8 @@ def with_teacher_labels(
     generator: Generator,
     fit: int = 200,
 ) -> SyntheticSequences:
-    """Readings items [A·M, L] (-1 unused) of M `sequences` with the teachers' labels in the given form, not rounded.
+    """Readings items [A·M, L] (-1 unused) of M `sequences` with the teachers' labels in the given form, not rounded
+    (its count of readings is that of `items`, whatever it says).
 
     The projection of its rank is the first teacher's, brought nearest to the labels of about FITTED of the
     positions in `fit` steps. Works in blocks of readings, so nothing of size A·M·L·V is held. generator: on the CPU.

@@ -28,6 +28,7 @@ def gathered_by_theme(items: Tensor, sequences: int, features: Tensor) -> Tensor
 
 
 def joined(sessions: Tensor, sequences: int, length: int) -> Tensor:
-    """Readings [A·M, L] of sessions [A·n·M, s], row a·M + m of the n = ⌈L / s⌉ rows (a·n + i)·M + m, i < n, in turn."""
+    """Readings [A·M, L] of sessions [A·n·M, s], row a·M + m of the n = ⌈L / s⌉ rows (a·n + i)·M + m, i < n, in turn;
+    what is over of the last one is left out."""
     count = -(-length // sessions.shape[1])
     return sessions.view(-1, count, sequences, sessions.shape[1]).transpose(1, 2).flatten(0, 1).flatten(1)[:, :length]

@@ -146,8 +146,14 @@ def _sequences(run: FinishedRun) -> Markup:
         "At every position a student reads the small title and is taught to recommend the large one first; the bar is "
         "the weight of that recommendation. This is a sequence's first reading; in others it reads other items."
     )
+    sessions = "session" in run.sequences and bool(run.sequences["session"].any())
+    if sessions:
+        said += " A row is longer than a usual history of the log, so students read it in sessions, each anew."
     if told:
-        said += " Nobody takes an item twice in this log, so a card leaves out what was read before it in its row."
+        within = "session" if sessions else "row"
+        said += (
+            f" Nobody takes an item twice in this log, so a card leaves out what was read before it in its {within}."
+        )
     if len(shown) < numbers:
         said += (
             f" The first {words.count(len(shown))} of {words.count(numbers)} sequences are shown, the tables hold all."
@@ -157,7 +163,11 @@ def _sequences(run: FinishedRun) -> Markup:
 
 def _cards(places: Iterable[Mapping[Any, Any]], masked: bool) -> Iterator[Markup]:
     known: set[str] = set()
+    session = 0
     for place in places:
+        opens = place.get("session", 0) != session
+        if opens:
+            known, session = set(), place["session"]
         read, sure = _text(place.get("title")), place.get("confidence")
         known.add(read)
         taught, weight = _taught(place, known if masked else set())
@@ -165,6 +175,7 @@ def _cards(places: Iterable[Mapping[Any, Any]], masked: bool) -> Iterator[Markup
             taught, weight, read = read, sure, ""
         yield tag(
             "li",
+            tag("span", "New session", class_="read") if opens else None,
             tag("bdi", plain(read, 80), class_="read") if read else None,
             tag("bdi", plain(taught, 120), class_="taught"),
             _sure(float(weight)) if weight is not None and weight == weight else None,

@@ -58,7 +58,8 @@ file: no code runs when it is opened.
 {listed}
 
 The header says also how a student is trained on it (`recipe`), and after how many positions a reading begins anew
-(`session`, null where it is one history):
+(`session`; null or missing: a reading is one history). A label follows what was read in its session up to its position,
+and a step of the recipe sees `batch_size` readings in all their sessions:
 
 {described}
 

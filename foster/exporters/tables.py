@@ -20,6 +20,7 @@ FORMULA = frozenset("=+-@\t\r\n＝＋－＠")
 _TYPES = {
     "sequence": pa.int32(),
     "position": pa.int32(),
+    "session": pa.int32(),
     "rank": pa.int32(),
     "item": pa.int32(),
     "popularity": pa.int64(),
@@ -59,13 +60,19 @@ def recommendations(run: FinishedRun) -> pd.DataFrame | None:
     """The soft form as far as it is kept readable: what each position reads, that of its first reading first, and
     what the first reading teaches there, the likeliest first.
 
-    Columns: sequence, position, role ("read" or "recommend"), rank from 1, item_id, title, weight.
+    Columns: sequence, position, session (where there are several, from 0), role ("read" or "recommend"), rank from 1,
+    item_id, title, weight.
     """
     columns = {"read": "alternatives", "recommend": "labels"}
     if not set(columns.values()) <= set(run.sequences.columns):
         return None
+    rows = run.sequences
+    sessions = rows["session"] if "session" in rows and rows["session"].any() else None
+    session_of = {} if sessions is None else dict(zip(rows["position"], sessions, strict=True))
     records = [
-        {"sequence": int(sequence), "position": int(position), "role": role, "rank": rank}
+        {"sequence": int(sequence), "position": int(position)}
+        | ({"session": int(session_of[position])} if session_of else {})
+        | {"role": role, "rank": rank}
         | {name: option[name] for name in ("item_id", "title", "weight")}
         for role, column in columns.items()
         for sequence, position, options in zip(

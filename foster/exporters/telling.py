@@ -15,7 +15,8 @@ _FOSTER = (
     "A recommender, the teacher, was trained on the whole log.",
     "A few synthetic sequences were laid out as the teacher would continue them. Each position of a sequence holds "
     "several items; a reading takes one of each position, and after every position of every reading stands a "
-    "distribution over the whole catalogue, which says what to recommend next.",
+    "distribution over the whole catalogue, which says what to recommend next. Where the log's histories are shorter "
+    "than a sequence, it is read as several of them, each from its beginning.",
     "In every step a student on its way through the sequences was taken as the anchor; from there one copy followed "
     "the sequences alone and another the real log as well, over a random part of the catalogue where it is large, and "
     "the distributions were moved by the difference of what the two predict.",

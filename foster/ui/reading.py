@@ -58,13 +58,13 @@ def sequences(selection: Selection, run: Run, status: RunStatus) -> None:
     found, through = _through(run, found)
     hits = {id(row): row.matches(query) for pair in found for row in pair.rows} if query else {}
     shown = _filtered(found, query, hits)
-    known, opens = any(place.known for row in rows for place in row.places), any(row.opens for row in rows)
-    told = ["In this log nobody takes an item twice, so a card leaves out what was read before it in its "] * known
-    told = [f"{each}{'session' if opens else 'row'}." for each in told]
-    if opens and form is Form.SOFT:
-        told.append("A row is longer than a usual history of the log, so students read it in sessions, each anew.")
-    if told:
-        st.caption(" ".join(told))
+    if sessions := any(row.opens for row in (*rows, *others)):
+        st.caption("A row is longer than a usual history of its log, so students read it in sessions, each anew.")
+    if any(place.known for row in rows for place in row.places):
+        within = "session" if sessions else "row"
+        st.caption(
+            f"In this log nobody takes an item twice, so a card leaves out what was read before it in its {within}."
+        )
     _pages(shown, form is Form.SOFT, hits or through, beside=other is not None)
     _twin(shown)
 

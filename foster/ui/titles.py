@@ -135,6 +135,7 @@ def _record(row: Row, place: Place) -> dict[str, Any]:
     return {
         "Sequence": row.number + 1,
         "Position": place.position + 1,
+        "Session": place.session + 1 if row.opens else None,
         "Read": place.read[0].title if place.read else None,
         "In other readings": _listed(place.read[1:]),
         "Recommend next": label.title if label else None,

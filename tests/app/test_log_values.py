@@ -153,7 +153,7 @@ def test_the_foretold_size_is_that_of_the_log_unless_either_is_small() -> None:
 def test_no_set_takes_more_than_was_foretold(tmp_path: Path, sequences: int, length: int, log: int) -> None:
     form = affordable_form(sequences, length, N_ITEMS, (384, 128), log)
     file = tmp_path / "set.safetensors"
-    made = planted_set(form.rank, form.readings, sequences, length, text_width=384)
+    made = planted_set(form.rank, form.readings, sequences, length, 384, projection_bits=form.projection_bits)
     made.save(file, Recipe(), N_ITEMS)
     assert file.stat().st_size <= at_most(RunSpec(sequences=sequences, length=length), log)
 
