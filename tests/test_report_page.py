@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 import re
 from html.parser import HTMLParser
@@ -13,6 +14,7 @@ from run_folders import HOSTILE, TITLES, lay_run
 
 from foster.exporters import drawing, report
 from foster.exporters.finished import FinishedRun, read_finished
+from foster.exporters.tables import recommendations
 from foster.markup import plain
 from foster.run_label import RunLabel, write_label
 from foster.runs import RunStore
@@ -185,3 +187,27 @@ def test_long_runs_are_cut_and_say_so(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_labels_of_curves_are_moved_apart() -> None:
     assert drawing._apart([10.0, 12.0, 50.0, 11.0], 14) == [10.0, 38.0, 52.0, 24.0]
+
+
+def test_a_session_opens_with_nothing_read(tmp_path: Path) -> None:
+    """Planted: what is taught was read at the first position; in the second session it was not."""
+    _, run = _page(tmp_path)
+    places = run.sequences[run.sequences["sequence"] == 0].copy()
+    taught = [{"item_id": "a", "title": "Apart", "weight": 0.5}, {"item_id": "b", "title": "Beside", "weight": 0.2}]
+    places["labels"] = [taught] * len(places)
+    places["title"] = ["Apart", *[f"Other {n}" for n in range(1, len(places))]]
+    masked = dataclasses.replace(run, sequences=places, data={**run.data, "history_masked": True})
+    cut = dataclasses.replace(masked, sequences=places.assign(session=places["position"] // 4))
+    (whole, cards), (said, sessions) = (
+        (text, re.findall(r'class="taught">([^<]*)<', text)) for text in map(report.page, (masked, cut))
+    )
+    assert cards == ["Beside"] * 8
+    assert sessions == ["Beside"] * 4 + ["Apart"] * 4
+    assert (whole.count("New session"), said.count("New session")) == (0, 1)
+    assert "read before it in its session" in said
+    rows = recommendations(cut)
+    assert rows is not None
+    assert rows.groupby("position")["session"].first().tolist() == [0] * 4 + [1] * 4
+    without = recommendations(masked)
+    assert without is not None
+    assert "session" not in without
