@@ -8,13 +8,15 @@ distillation's step; only what is one long computation, the texts and the expert
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TypeVar
 
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 T = TypeVar("T")
 AT_MOST = 8  # students at once: each holds some hundred megabytes on a large catalogue
@@ -42,6 +44,30 @@ def all_cores() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+_gate, _chosen, _inside = threading.Lock(), ExitStack(), 0
+
+
+@contextmanager
+def twice_differentiable() -> Iterator[None]:
+    """Attention has a second derivative, which the fused kernels lack.
+
+    torch keeps the choice of kernels for the whole process. Of threads that are inside at once the first makes it and
+    the last takes it back: each putting back what it found would leave the other's choice behind for good.
+    """
+    global _inside  # of the process, as the choice is
+    with _gate:
+        if _inside == 0:
+            _chosen.enter_context(sdpa_kernel(SDPBackend.MATH))
+        _inside += 1
+    try:
+        yield
+    finally:
+        with _gate:
+            _inside -= 1
+            if _inside == 0:
+                _chosen.close()
 
 
 def side_by_side(jobs: Iterable[Callable[[], T]], device: torch.device) -> Generator[T, None, None]:

@@ -25,9 +25,9 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from foster.muon import orthogonalised
+from foster.parallel import twice_differentiable
 from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender
 from foster.subset import ItemSubset, draw_subset, read_with, whole_catalogue
 from foster.training import Batch, RealWindows, Recipe, mix, states_at
@@ -162,7 +162,7 @@ def hypergradient(
     """∂J/∂P [M, L, U] at the one-hot rows of sequences [M, L], which hold rows of the subset."""
     one_hot = losses.features.new_zeros(*rows.shape, len(losses.subset.items))
     one_hot.scatter_(-1, rows.unsqueeze(-1), 1.0).requires_grad_()
-    with sdpa_kernel(SDPBackend.MATH):  # the fused kernels have no second derivative
+    with twice_differentiable():
         weights = unrolled(losses, one_hot, recipe, draw, each_step)
         return torch.autograd.grad(functional_call(losses, weights, (None,)), one_hot)[0]
 

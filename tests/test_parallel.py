@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 import pytest
 import torch
 
-from foster.parallel import all_cores, computed_on, cores, side_by_side, use_one_thread
+from foster.parallel import all_cores, computed_on, cores, side_by_side, twice_differentiable, use_one_thread
 
 CPU = torch.device("cpu")
 
@@ -97,3 +97,31 @@ def test_a_setting_that_is_no_number_leaves_what_the_system_grants(
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", setting)
     assert cores() >= 1
+
+
+def test_the_choice_of_kernels_is_taken_back_when_the_last_thread_leaves() -> None:
+    """The first thread leaves while the second is still inside."""
+    steps = [threading.Event() for _ in range(3)]
+    seen: list[bool] = []
+
+    def first() -> None:
+        with twice_differentiable():
+            steps[0].set()
+            steps[1].wait(10)
+        seen.append(torch.backends.cuda.flash_sdp_enabled())
+        steps[2].set()
+
+    def second() -> None:
+        steps[0].wait(10)
+        with twice_differentiable():
+            steps[1].set()
+            steps[2].wait(10)
+
+    assert torch.backends.cuda.flash_sdp_enabled()
+    threads = [threading.Thread(target=work) for work in (first, second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert seen == [False], "the second still needs it"
+    assert torch.backends.cuda.flash_sdp_enabled()
