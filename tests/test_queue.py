@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fake_foster import COMMAND, environment, execute
+from launched_runs import drain_pid, own_store, spec, trace_of, until
 
 from foster import launch as queue
 from foster.errors import UserError
-from foster.launch import drain, ensure_drain, follow, launch, resume, work
+from foster.launch import drain, ensure_drain, follow, launch, work
 from foster.run_files import FileLock, is_held
 from foster.runs import Run, RunState, RunStore, RunWriter
 from foster.spec import RunSpec
@@ -27,16 +25,8 @@ DIES_AT_ONCE = (sys.executable, "-c", "import sys; print('cannot import torch', 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[RunStore]:
-    store = RunStore(tmp_path / "runs", bundled=None)
-    yield store
-    for run, status in store.survey()[0]:  # nothing a failed test started outlives it
-        if not status.is_terminal:
-            run.request_stop()
-    _until(lambda: not is_held(store.root / queue.QUEUE_LOCK))
-
-
-def spec(steps: int, encoder: str = "minilm") -> RunSpec:
-    return RunSpec(steps=steps, encoder=encoder)
+    with own_store(tmp_path) as store:
+        yield store
 
 
 # --- one worker, in this process
@@ -105,7 +95,7 @@ def test_launched_runs_are_worked_one_at_a_time_oldest_first(store: RunStore) ->
     states = [follow(run, command=COMMAND, poll_s=0.02).state for run in runs]
     assert states == [RunState.DONE] * 3
     expected = [f"{what} {run.id}" for run in runs for what in ("begin", "end")]
-    assert _trace(store) == expected
+    assert trace_of(store) == expected
 
 
 def test_concurrent_launches_lose_no_run_and_work_one_at_a_time(store: RunStore) -> None:
@@ -118,8 +108,8 @@ def test_concurrent_launches_lose_no_run_and_work_one_at_a_time(store: RunStore)
         subprocess.Popen([sys.executable, "-c", code, str(store.root), *COMMAND], env=environment()) for _ in range(3)
     ]
     assert [launcher.wait(30) for launcher in launchers] == [0] * 3
-    _until(lambda: all(run.status().state is RunState.DONE for run in store.list()), seconds=30)
-    trace = _trace(store)
+    until(lambda: all(run.status().state is RunState.DONE for run in store.list()), seconds=30)
+    trace = trace_of(store)
     assert len(trace) == 12
     for begin, end in zip(trace[::2], trace[1::2], strict=True):  # never two at once, none twice
         assert (begin.split()[0], end.split()[0]) == ("begin", "end")
@@ -208,12 +198,12 @@ def test_damaged_runs_do_not_hold_up_the_queue(store: RunStore) -> None:
 
 def test_the_worker_of_a_killed_drain_is_waited_for(store: RunStore) -> None:
     first = launch(store, spec(40), COMMAND)
-    _until(lambda: first.status().state is RunState.RUNNING and bool(first.events("distil")))
-    os.kill(_parent(store), signal.SIGKILL)
-    _until(lambda: not is_held(store.root / queue.QUEUE_LOCK))
+    until(lambda: first.status().state is RunState.RUNNING and bool(first.events("distil")))
+    os.kill(drain_pid(store), signal.SIGKILL)
+    until(lambda: not is_held(store.root / queue.QUEUE_LOCK))
     second = launch(store, spec(0), COMMAND)
     assert follow(second, command=COMMAND, poll_s=0.02).state is RunState.DONE
-    assert _trace(store) == [f"{what} {run.id}" for run in (first, second) for what in ("begin", "end")]
+    assert trace_of(store) == [f"{what} {run.id}" for run in (first, second) for what in ("begin", "end")]
 
 
 def test_a_worker_outlives_whoever_launched_it(store: RunStore) -> None:
@@ -233,172 +223,3 @@ def test_a_worker_outlives_whoever_launched_it(store: RunStore) -> None:
     assert launcher.returncode < 0
     run = store.get(launcher.stdout.strip())
     assert follow(run, command=COMMAND, poll_s=0.02).state is RunState.DONE
-
-
-# --- stop, pause, resume, kill
-
-
-def test_stop_and_resume_end_like_an_uninterrupted_run(store: RunStore) -> None:
-    run = launch(store, spec(30), COMMAND)
-    _until(lambda: len(run.events("distil")) > 6)
-    run.request_stop()
-    assert follow(run, poll_s=0.02).state is RunState.STOPPED
-    assert run.report() is None
-    resume(store, run.id, COMMAND)
-    assert follow(run, poll_s=0.02).state is RunState.DONE
-    assert _total(run) == _expected(30)
-    assert [event["step"] for event in run.events("distil")] == list(range(1, 31))
-
-
-def test_pause_holds_the_run_and_resume_lets_it_go_on(store: RunStore) -> None:
-    run = launch(store, spec(30), COMMAND)
-    _until(lambda: bool(run.events("distil")))
-    run.request_pause()
-    _until(lambda: run.status().paused)
-    count = len(run.events("distil"))
-    time.sleep(0.2)
-    assert len(run.events("distil")) == count
-    resume(store, run.id, COMMAND)
-    assert follow(run, poll_s=0.02).state is RunState.DONE
-    assert _total(run) == _expected(30)
-
-
-def test_single_steps_advance_a_paused_run_by_one_each_and_change_nothing(store: RunStore) -> None:
-    run = launch(store, spec(30), COMMAND)
-    _until(lambda: bool(run.events("distil")))
-    run.request_pause()
-    _until(lambda: run.status().paused)
-    before = len(run.events("distil"))
-    for more in (1, 2, 3):
-        run.request_step()
-        _until(lambda: not run.step_requested and run.status().paused)
-        assert len(run.events("distil")) == before + more
-        assert run.status().message == f"step {before + more} of 30"
-    resume(store, run.id, COMMAND)
-    assert follow(run, poll_s=0.02).state is RunState.DONE
-    assert _total(run) == _expected(30)
-
-
-def test_a_run_killed_within_a_single_step_resumes_without_pause_or_step(store: RunStore) -> None:
-    run = launch(store, spec(30), COMMAND)
-    _until(lambda: bool(run.events("distil")))
-    run.request_pause()
-    _until(lambda: run.status().paused)
-    pid = run.status().pid
-    assert pid is not None
-    os.kill(pid, signal.SIGSTOP)  # so that the step is asked for and not yet taken
-    run.request_step()
-    os.kill(pid, signal.SIGKILL)
-    _until(lambda: run.status().is_terminal)
-    assert run.status().state is RunState.LOST
-    assert run.step_requested
-    resume(store, run.id, COMMAND)
-    assert not run.step_requested
-    assert follow(run, poll_s=0.02).state is RunState.DONE
-    assert _total(run) == _expected(30)
-    assert [event["step"] for event in run.events("distil")] == list(range(1, 31))
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_kill_at_any_moment_leaves_a_readable_run_that_resumes(store: RunStore, seed: int) -> None:
-    moments = random.Random(seed)
-    run = launch(store, spec(20), COMMAND)
-    for _ in range(2):
-        _until(lambda: run.status().pid is not None)
-        time.sleep(moments.uniform(0, 0.25))
-        status = run.status()
-        if status.pid is not None:
-            os.kill(status.pid, signal.SIGKILL)
-        _until(lambda: run.status().is_terminal)
-        assert store.problems() == {}
-        assert all("step" in event for event in run.events("distil"))
-        run.sequences()
-        if run.status().state is RunState.DONE:  # it was faster
-            break
-        assert run.status().state is RunState.LOST
-        resume(store, run.id, COMMAND)
-    assert follow(run, poll_s=0.02).state is RunState.DONE
-    assert _total(run) == _expected(20)
-    assert [event["step"] for event in run.events("distil")] == list(range(1, 21))
-
-
-def test_a_killed_worker_is_explained_in_the_log_and_the_queue_goes_on(store: RunStore) -> None:
-    first, second = launch(store, spec(200), COMMAND), launch(store, spec(0), COMMAND)
-    _until(lambda: first.status().pid is not None)
-    pid = first.status().pid
-    assert pid is not None
-    os.kill(pid, signal.SIGKILL)
-    assert follow(second, poll_s=0.02).state is RunState.DONE
-    assert first.status().state is RunState.LOST
-    assert "the worker ended with signal 9" in first.log()
-
-
-def test_a_failed_run_can_be_resumed_and_its_error_goes(store: RunStore) -> None:
-    run = store.create(spec(3))
-    with RunWriter(run.path) as writer:
-        writer.finish(RunState.FAILED, error="no more memory")
-    resume(store, run.id, COMMAND)
-    status = follow(run, poll_s=0.02)
-    assert (status.state, status.error) == (RunState.DONE, None)
-
-
-def test_resume_refuses_what_makes_no_sense(store: RunStore, tmp_path: Path) -> None:
-    run = store.create(spec(0))
-    with RunWriter(run.path) as writer:
-        writer.status(state=RunState.RUNNING)
-        with pytest.raises(UserError, match="running and not paused"):
-            resume(store, run.id, COMMAND)
-        writer.finish(RunState.DONE)
-    with pytest.raises(UserError, match="it is done"):
-        resume(store, run.id, COMMAND)
-    shipped = RunStore(tmp_path / "empty", bundled=store.root)
-    with pytest.raises(UserError, match="read-only"):
-        resume(shipped, run.id, COMMAND)
-
-
-def test_many_resumes_of_one_run_start_it_once(store: RunStore) -> None:
-    run = store.create(spec(5))
-    run.request_stop()
-    errors: list[UserError] = []
-
-    def again() -> None:
-        try:
-            resume(store, run.id, COMMAND)
-        except UserError as error:  # it may already run, and then resuming makes no sense
-            errors.append(error)
-
-    threads = [threading.Thread(target=again) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert follow(run, poll_s=0.02).state is RunState.DONE
-    _until(lambda: not is_held(store.root / queue.QUEUE_LOCK))
-    assert _trace(store) == [f"begin {run.id}", f"end {run.id}"]
-    assert len(errors) < 4
-
-
-def _until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
-
-
-def _trace(store: RunStore) -> list[str]:
-    return [line.rsplit(" ", 1)[0] for line in (store.root / "trace").read_text().splitlines()]
-
-
-def _total(run: Run) -> object:
-    report = run.report()
-    assert report is not None
-    return report["total"]
-
-
-def _expected(steps: int) -> int:
-    return sum(step * step for step in range(steps))
-
-
-def _parent(store: RunStore) -> int:
-    """The drain's process: the parent of the worker that began last."""
-    return int((store.root / "trace").read_text().split()[-1])
