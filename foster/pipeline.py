@@ -79,7 +79,7 @@ def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
     world, experts = prepare(spec, run, cache, clock)
     dataset, split, device = world.dataset, world.split, world.device
     teachers = [expert.load(expert.best, device) for expert in experts]
-    rows = Rows(spec, run, world, teachers, student_shape(spec, HARD_RECIPE), HARD_RECIPE)
+    rows = Rows(spec, run, world, teachers, partial(student_shape, spec), HARD_RECIPE)
     try:
         with clock.stage("distil"):
             final, steps = _distil(spec, run, world, teachers, rows, clock)

@@ -34,8 +34,8 @@ STORED_STUDENTS = ("soft", "hard", "random", "untrained")
 
 
 class Rows:
-    """Measures every row of one run. teachers: the first is the report's full-data model; shape: of a student;
-    hard_recipe: for those of plain sequences."""
+    """Measures every row of one run. teachers: the first is the report's full-data model; shape_of: of a student
+    by a recipe; hard_recipe: for those of plain sequences."""
 
     def __init__(
         self,
@@ -43,11 +43,11 @@ class Rows:
         run: RunWriter,
         world: World,
         teachers: list[SequentialRecommender],
-        shape: RecommenderConfig,
+        shape_of: Callable[[Recipe], RecommenderConfig],
         hard_recipe: Recipe,
     ) -> None:
         self.spec, self.run, self.world, self.teachers = spec, run, world, teachers
-        self.shape, self.hard_recipe = shape, hard_recipe
+        self.shape_of, self.hard_recipe = shape_of, hard_recipe
         self.results = Results(run, world.protocol, spec.report_test)
 
     def on_start(self, start: SyntheticSequences, recipe: Recipe) -> dict[str, float]:
@@ -149,9 +149,8 @@ class Rows:
             yield partial(self._student, name, k, prepared[name], recipe, self.run.heed_stop)
 
     def _student(self, name: str, k: int, draw: Draw | None, recipe: Recipe, each_step: Callable[[], None]) -> Measured:
-        shape = replace(self.shape, dropout=recipe.dropout)
         seed = derived_seed(self.spec.seed, "student", name, k)
-        model = train_student(draw, self.world.features, shape, recipe, seed, each_step)
+        model = train_student(draw, self.world.features, self.shape_of(recipe), recipe, seed, each_step)
         if k == 0 and name in STORED_STUDENTS:  # before its row: a row that is there has its model
             save_model(model_file(self.run.folder, name), model)
         return self.results.measure(model_scorer(model, self.world.features))

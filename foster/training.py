@@ -104,11 +104,11 @@ class Recipe:
     """How a recommender is trained: scalars only, nothing learned per item. It travels with a synthetic set.
 
     learning_rate: AdamW's peak, after a linear warm-up over `warmup` steps; decay: cosine to zero over `steps`
-    ("cosine") or none ("constant"); batch_size: sequences a step (of a soft set readings, in all their
-    sessions), None for all of them; subset: items scored in a
-    step, where the catalogue has more than twice as many; None for all of them; matrix_rate: where it is given, the
-    weight matrices learn by Muon (Jordan et al., 2024) at this peak rate instead: its orthogonalised steps move all
-    directions of a matrix alike, and a student of a small set gets there in half the steps.
+    ("cosine") or none ("constant"); batch_size: sequences a step (of a soft set readings, in all their sessions),
+    None for all of them; subset: items scored in a step, where the catalogue has more than twice as many; None for
+    all of them; matrix_rate: where it is given, the weight matrices learn by Muon (Jordan et al., 2024) at this
+    peak rate instead: its orthogonalised steps move all directions of a matrix alike, and a student of a small set
+    gets there in half the steps.
     """
 
     steps: int = 300

@@ -134,22 +134,22 @@ def _one_kind(run: Run, cache: Path, name: str, part: Part) -> None:
             clock = Clock(writer)
             world, own_experts = pipeline.prepare(spec, writer, cache, clock)
             teachers = [own.load(own.best, world.device) for own in own_experts]
-            hard = pipeline.HARD_RECIPE
-            rows = Rows(spec, kept, world, teachers, pipeline.student_shape(spec, hard), hard)
+            shape_of = partial(pipeline.student_shape, spec)
+            rows = Rows(spec, kept, world, teachers, shape_of, pipeline.HARD_RECIPE)
             soft, _ = SyntheticSequences.load(kept.path(pipeline.SOFT_FILE))
             trained = rows.trained(soft.to(world.device))  # labels of rows are by the run's own features
-            draws = {row: (make(), recipe) for row, (make, recipe) in trained.items() if row in ROWS}
+            told = {row: each for row, each in trained.items() if row in ROWS}
+            draws = {row: (replace(shape_of(by), **kind.changes), make(), by) for row, (make, by) in told.items()}
             if kind.texts is not None:
                 features = public_features(kind.texts(world.dataset.catalog.texts)).to(world.device)
                 world = replace(world, features=features, key=f"{world.key}/{name}")
-            shape = replace(pipeline.student_shape(spec, hard), **kind.changes)
             full_shape = replace(pipeline.expert_shape(world.split, spec.length), **kind.changes)
             with all_cores():
                 expert = pipeline.expert_of(spec, writer, world, full_shape, cache, clock)
         scores = {"full": [_scored(world, expert.load(expert.best, world.device), part)]}
         jobs = [(row, k) for row in draws for k in range(spec.students)]
         seeds = {(row, k): derived_seed(spec.seed, "student", row, k) for row, k in jobs}  # those of the report
-        work = (partial(_student, world, shape, *draws[row], seeds[row, k], part) for row, k in jobs)
+        work = (partial(_student, world, *draws[row], seeds[row, k], part) for row, k in jobs)
         with closing(side_by_side(work, world.device)) as found:
             for (row, _), metrics in zip(jobs, found, strict=True):
                 scores.setdefault(row, []).append(metrics)
@@ -160,7 +160,6 @@ def _one_kind(run: Run, cache: Path, name: str, part: Part) -> None:
 def _student(
     world: World, shape: RecommenderConfig, draw: Draw | None, recipe: Recipe, seed: int, part: Part
 ) -> dict[str, float]:
-    shape = replace(shape, dropout=recipe.dropout)
     return _scored(world, train_student(draw, world.features, shape, recipe, seed), part)
 
 
