@@ -196,8 +196,10 @@ def _run_worker(run: Run, root: Path, command: Sequence[str]) -> bool:
                 return True
             reason = f"signal {-code} ({signal.strsignal(-code)})" if code < 0 else f"exit code {code}"
             log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} the worker ended with {reason}\n".encode())
+        # Untouched: it never began. Queued but touched: it began, was killed, and was resumed by a person already.
+        if run.status() != before:  # not even locked, or who looks just now would find it running
+            return True
         with RunWriter(run.path) as writer:
-            # Untouched: it never began. Queued but touched: it began, was killed, and was resumed by a person already.
             if writer.current == before:
                 error = f"the worker ended with {reason} before it began; see the run's log"
                 writer.finish(RunState.FAILED, error=error)
