@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import resource
 from dataclasses import asdict, replace
 from functools import partial
@@ -63,10 +62,10 @@ SOFT_RECIPE = Recipe(
 HARD_RECIPE = Recipe(steps=120, learning_rate=5e-3, matrix_rate=0.01, dropout=0.5, subset=1024)
 SNAPSHOTS = 30
 FEW_POSITIONS = 200  # so small a set has one teacher
-TEACHERS = ((75_000, 4), (200_000, 2), (math.inf, 1))  # how many, for logs of so many training events
+MOST_TEACHERS, READ_TOGETHER = 4, 10_000_000  # teachers of a set, and the real events that all of them may read
 START_FILE, SOFT_FILE, ENGINE_FILE = "checkpoints/start.safetensors", "synthetic.safetensors", "checkpoints/engine.json"
 # Raise them when equal settings learn something else: what another one made is not gone on from.
-ENGINE, EXPERT = 8, 7  # of a run's checkpoints, and of the experts in the cache
+ENGINE, EXPERT = 9, 7  # of a run's checkpoints, and of the experts in the cache
 
 
 def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
@@ -131,15 +130,18 @@ def prepare(spec: RunSpec, run: RunWriter, cache: Path, clock: Clock) -> tuple[W
     with clock.stage("embed"), all_cores():
         world = _embed(spec, run, dataset, split, device, cache)
     with clock.stage("experts"), all_cores():
-        shape = expert_shape(split, spec.length)
-        count = default_experts(spec.sequences * spec.length, len(split.train.items))
-        return world, [expert_of(spec, run, world, shape, cache, clock, (k, count)) for k in range(count)]
+        shape, positions = expert_shape(split, spec.length), spec.sequences * spec.length
+        first = expert_of(spec, run, world, shape, cache, clock, (0, default_experts(positions, 0)))
+        window = np.minimum(np.diff(split.train.offsets), shape.max_length).mean()
+        count = default_experts(positions, round(first.steps[-1] * ExpertConfig().batch_size * window))
+        others = (expert_of(spec, run, world, shape, cache, clock, (k, count)) for k in range(1, count))
+        return world, [first, *others]
 
 
-def default_experts(positions: int, events: int) -> int:
-    """Full-data models that teach together: several see further than one, but a small set cannot say it, and on a large
-    log one takes what time there is."""
-    return 1 if positions < FEW_POSITIONS else next(count for most, count in TEACHERS if events <= most)
+def default_experts(positions: int, read: int) -> int:
+    """Full-data models that teach together: several see further than one, but a small set cannot say it, and where the
+    first has to read long until it stops (`read` events), it takes what time there is."""
+    return 1 if positions < FEW_POSITIONS else max(1, min(MOST_TEACHERS, READ_TOGETHER // max(1, read)))
 
 
 def _of_this_engine(run: RunWriter) -> None:

@@ -57,11 +57,11 @@ def comparable(report: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("positions", "events", "count"),
-    [(199, 1000, 1), (200, 75_000, 4), (400, 75_001, 2), (400, 200_000, 2), (400, 200_001, 1), (3000, 10**9, 1)],
+    ("positions", "read", "count"),
+    [(199, 1000, 1), (200, 0, 4), (400, 2_500_000, 4), (400, 2_500_001, 3), (400, 5_000_001, 1), (3000, 10**9, 1)],
 )
-def test_several_teach_where_there_is_room_and_time_for_what_they_say(positions: int, events: int, count: int) -> None:
-    assert default_experts(positions, events) == count
+def test_several_teach_where_there_is_room_and_time_for_what_they_say(positions: int, read: int, count: int) -> None:
+    assert default_experts(positions, read) == count
 
 
 def test_report_is_complete_and_everything_a_page_reads_is_there(
