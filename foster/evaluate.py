@@ -19,6 +19,7 @@ from torch import Tensor
 from foster import metrics
 from foster.interactions import Split
 from foster.recommender import SequentialRecommender
+from foster.repeats import Repeats
 
 BLOCK = 128  # histories read together
 
@@ -60,8 +61,10 @@ class Protocol:
 
 
 def model_scorer(model: SequentialRecommender, features: Tensor) -> Scorer:
-    """Scores of a trained recommender; it reads the last `max_length` events of a history."""
+    """Scores of a trained recommender; it reads the last `max_length` events of a history. Logits, or log p of their
+    mixture with what comes again (`foster.repeats`), where the recommender reckons with it."""
     device, longest = features.device, model.config.max_length
+    repeats = Repeats.of(model.config)
     with torch.inference_mode():
         table = model.item_table(features)
 
@@ -82,7 +85,10 @@ def model_scorer(model: SequentialRecommender, features: Tensor) -> Scorer:
             last_states([recent[row] for row in rows]) for rows in np.split(order, range(BLOCK, len(order), BLOCK))
         ]
         hidden = torch.cat(blocks)[torch.from_numpy(np.argsort(order)).to(device)]
-        return model.logits(hidden, table).float().cpu().numpy()
+        logits = model.logits(hidden, table).float()
+        if repeats is None:
+            return logits.cpu().numpy()
+        return repeats.mixed(logits.log_softmax(-1).cpu().numpy(), recent)
 
     return score
 

@@ -40,6 +40,7 @@ from foster.item_map import item_map, kept_layouts
 from foster.metrics import ndcg_at, summary
 from foster.parallel import all_cores, computed_on, use_one_thread
 from foster.recommender import RecommenderConfig, SequentialRecommender
+from foster.repeats import repeats_of
 from foster.rows import Rows
 from foster.runs import RunWriter
 from foster.spec import RunSpec
@@ -78,7 +79,7 @@ def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
     world, experts = prepare(spec, run, cache, clock)
     dataset, split, device = world.dataset, world.split, world.device
     teachers = [expert.load(expert.best, device) for expert in experts]
-    rows = Rows(spec, run, world, teachers, partial(student_shape, spec), HARD_RECIPE)
+    rows = Rows(spec, run, world, teachers, partial(student_shape, spec), world.repeating(HARD_RECIPE))
     try:
         with clock.stage("distil"):
             final, steps = _distil(spec, run, world, teachers, rows, clock)
@@ -130,7 +131,7 @@ def prepare(spec: RunSpec, run: RunWriter, cache: Path, clock: Clock) -> tuple[W
     with clock.stage("embed"), all_cores():
         world = _embed(spec, run, dataset, split, device, cache)
     with clock.stage("experts"), all_cores():
-        shape, positions = expert_shape(split, spec.length), spec.sequences * spec.length
+        shape, positions = expert_shape(world, spec.length), spec.sequences * spec.length
         first = expert_of(spec, run, world, shape, cache, clock, (0, default_experts(positions, 0)))
         window = np.minimum(np.diff(split.train.offsets), shape.max_length).mean()
         count = default_experts(positions, round(first.steps[-1] * ExpertConfig().batch_size * window))
@@ -167,9 +168,9 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def expert_shape(split: Split, length: int) -> RecommenderConfig:
+def expert_shape(world: World, length: int) -> RecommenderConfig:
     """The full-data model's shape: it reads the mean training history rounded up to tens, from L up to 50 events."""
-    return replace(FULL, max_length=max(length, min(50, usual_history(split))))
+    return world.repeating(replace(FULL, max_length=max(length, min(50, usual_history(world.split)))))
 
 
 def usual_history(split: Split) -> int:
@@ -232,7 +233,8 @@ def _embed(spec: RunSpec, run: RunWriter, dataset: Dataset, split: Split, device
     digest.update(split.train.items.tobytes() + split.train.offsets.tobytes() + split.valid.tobytes())
     protocol = Protocol(split, len(texts))
     features = public_features(embeddings).to(device)
-    return World(dataset, split, features, protocol, device, digest.hexdigest())
+    repeats = None if split.mask_history else repeats_of(split.train)
+    return World(dataset, split, features, protocol, device, digest.hexdigest(), repeats)
 
 
 def expert_of(
@@ -248,7 +250,8 @@ def expert_of(
     from 0, among how many, that differ by their seeds."""
     number, count = which
     training = ExpertConfig()
-    settings = [EXPERT, asdict(config), asdict(training), spec.seed, number, computed_on(world.device)]
+    shape = {name: value for name, value in asdict(config).items() if value is not None}
+    settings = [EXPERT, shape, asdict(training), spec.seed, number, computed_on(world.device)]
     recipe = json.dumps(settings, sort_keys=True)
     name = hashlib.sha256(f"{world.key}/{recipe}".encode()).hexdigest()[:32]
     folder, text_width = cache / "trajectories" / name, world.features.shape[1]
@@ -314,9 +317,9 @@ def _distil(
     run.write_file(SOFT_FILE, lambda path: learned.save(path, recipe, world.n_items))
     final = SyntheticSequences.load(run.path(SOFT_FILE))[0].to(world.device)
     if not run.path(HARD).is_file():  # chosen once: rows that are done are of what was chosen then
-        shape = student_shape(spec, HARD_RECIPE)
-        sets = {START_HARD: start, HARD: final}
-        write_hard(run, world, windows, teachers[0], sets, shape, HARD_RECIPE, spec.seed, clock)
+        hard_recipe, sets = world.repeating(HARD_RECIPE), {START_HARD: start, HARD: final}
+        shape = student_shape(spec, hard_recipe)
+        write_hard(run, world, windows, teachers[0], sets, shape, hard_recipe, spec.seed, clock)
     hard = read_hard(run, HARD, world)
     run.write_table("sequences.parquet", sequence_table(final, hard, basis, world.dataset.catalog))
     run.write_table("neighbours.parquet", neighbour_table(hard, world.split.train, world.features))
@@ -352,7 +355,7 @@ def starting_set(
         themes = gathered_by_theme(arranged, spec.sequences, world.features)
         items = joined(themes, spec.sequences, spec.length)
         start = with_teacher_labels(items, spec.sequences, teachers, world.features, form, draw)
-        recipe = soft_recipe(start.queries[..., 0].numel())
+        recipe = world.repeating(soft_recipe(start.queries[..., 0].numel()))
         run.write_file(START_FILE, lambda path: start.save(path, recipe, world.n_items))
     start, recipe = SyntheticSequences.load(file)
     return start.to(world.device), recipe
@@ -360,7 +363,13 @@ def starting_set(
 
 def student_shape(spec: RunSpec, recipe: Recipe) -> RecommenderConfig:
     """A student by a recipe reads as many events as a synthetic sequence has."""
-    return replace(FULL, max_length=spec.length, dropout=recipe.dropout)
+    return replace(
+        FULL,
+        max_length=spec.length,
+        dropout=recipe.dropout,
+        repeat_rate=recipe.repeat_rate,
+        repeat_decay=recipe.repeat_decay,
+    )
 
 
 def _check_student(spec: RunSpec, run: RunWriter, world: World, distiller: Distiller) -> None:

@@ -46,7 +46,8 @@ def save_model(path: Path, model: SequentialRecommender) -> None:
             tensors[name], tensors[f"{name}.scale"] = (value / scale).round().to(torch.int8), scale
         else:
             tensors[name] = value.half()
-    shape = {"schema": SCHEMA, "text_width": model.projection.in_features, "config": asdict(model.config)}
+    config = {name: value for name, value in asdict(model.config).items() if value is not None}
+    shape = {"schema": SCHEMA, "text_width": model.projection.in_features, "config": config}
     partial = path.with_suffix(".partial")
     save_file(tensors, partial, {"foster": json.dumps(shape)})
     partial.replace(path)
@@ -64,7 +65,8 @@ def load_model(path: Path, text_width: int) -> SequentialRecommender:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
         if set(shape) != {"schema", "text_width", "config"} or shape["schema"] != SCHEMA:
             raise UserError(f"{path.name} is of another version of foster; distil again to make it anew")
-        if set(shape["config"]) != {field.name for field in fields(RecommenderConfig)}:
+        known = {field.name for field in fields(RecommenderConfig)}
+        if not known - {"repeat_rate", "repeat_decay"} <= set(shape["config"]) <= known:
             raise UserError(f"{path.name} describes a model that this version does not know; distil again")
         if shape["text_width"] != text_width:
             raise UserError(

@@ -25,7 +25,8 @@ RECENCY = 0.3  # slope at which its attention begins: an event counts half as mu
 
 @dataclass(frozen=True)
 class RecommenderConfig:
-    """Shape of a recommender. max_length: positions it can read; temperature: τ of the logits."""
+    """Shape of a recommender. max_length: positions it can read; temperature: τ of the logits; repeat_rate and
+    repeat_decay: of `foster.repeats`, None for a log without repeats."""
 
     backbone: Literal["sasrec", "gru4rec"] = "sasrec"
     width: int = 64
@@ -34,12 +35,22 @@ class RecommenderConfig:
     max_length: int = 50
     dropout: float = 0.2
     temperature: float = 0.07
+    repeat_rate: float | None = None
+    repeat_decay: float | None = None
 
     def __post_init__(self) -> None:
         if self.width % self.heads:
             raise UserError(f"width {self.width} is not divisible by {self.heads} heads; change one of them")
         if not 0 <= self.dropout < 1:
             raise UserError(f"dropout is {self.dropout}; give a number from 0 up to but not including 1")
+        rate, decay = self.repeat_rate, self.repeat_decay
+        if (rate is None) != (decay is None):
+            raise UserError("repeat_rate and repeat_decay belong together; give both or none")
+        if rate is not None and decay is not None and not (0 < rate <= 1 and 0 <= decay < 100):
+            raise UserError(
+                f"repeats come at rate {rate} with decay {decay}; give a rate above 0, at most 1, and a decay from 0 up "
+                "to but not including 100"
+            )
 
 
 class SequentialRecommender(nn.Module, ABC):

@@ -108,7 +108,8 @@ class Recipe:
     None for all of them; subset: items scored in a step, where the catalogue has more than twice as many; None for
     all of them; matrix_rate: where it is given, the weight matrices learn by Muon (Jordan et al., 2024) at this
     peak rate instead: its orthogonalised steps move all directions of a matrix alike, and a student of a small set
-    gets there in half the steps.
+    gets there in half the steps; repeat_rate, repeat_decay: how it is asked for what comes again (`foster.repeats`),
+    None where nothing does.
     """
 
     steps: int = 300
@@ -120,6 +121,8 @@ class Recipe:
     decay: str = "cosine"
     matrix_rate: float | None = None
     subset: int | None = None
+    repeat_rate: float | None = None
+    repeat_decay: float | None = None
 
     def pace(self, step: int) -> float:
         """Share of the peak rate at step `step` (from 0)."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -10,11 +11,17 @@ from torch import Tensor
 from foster.evaluate import Protocol
 from foster.formats import Dataset
 from foster.interactions import Split
+from foster.recommender import RecommenderConfig
+from foster.repeats import Repeats
+from foster.training import Recipe
+
+Asked = TypeVar("Asked", Recipe, RecommenderConfig)
 
 
 @dataclass(frozen=True)
 class World:
-    """features: public text features X [V, D_text]; key: hash of data, texts and encoder."""
+    """features: public text features X [V, D_text]; key: hash of data, texts and encoder; repeats: of the training log,
+    None where it holds none."""
 
     dataset: Dataset
     split: Split
@@ -22,7 +29,12 @@ class World:
     protocol: Protocol
     device: torch.device
     key: str
+    repeats: Repeats | None = None
 
     @property
     def n_items(self) -> int:
         return len(self.dataset.catalog)
+
+    def repeating(self, asked: Asked) -> Asked:
+        """A recipe or shape that reckons with what comes again in this log."""
+        return asked if self.repeats is None else replace(asked, **asdict(self.repeats))

@@ -135,7 +135,7 @@ def _one_kind(run: Run, cache: Path, name: str, part: Part) -> None:
             world, own_experts = pipeline.prepare(spec, writer, cache, clock)
             teachers = [own.load(own.best, world.device) for own in own_experts]
             shape_of = partial(pipeline.student_shape, spec)
-            rows = Rows(spec, kept, world, teachers, shape_of, pipeline.HARD_RECIPE)
+            rows = Rows(spec, kept, world, teachers, shape_of, world.repeating(pipeline.HARD_RECIPE))
             soft, _ = SyntheticSequences.load(kept.path(pipeline.SOFT_FILE))
             trained = rows.trained(soft.to(world.device))  # labels of rows are by the run's own features
             told = {row: each for row, each in trained.items() if row in ROWS}
@@ -143,7 +143,7 @@ def _one_kind(run: Run, cache: Path, name: str, part: Part) -> None:
             if kind.texts is not None:
                 features = public_features(kind.texts(world.dataset.catalog.texts)).to(world.device)
                 world = replace(world, features=features, key=f"{world.key}/{name}")
-            full_shape = replace(pipeline.expert_shape(world.split, spec.length), **kind.changes)
+            full_shape = replace(pipeline.expert_shape(world, spec.length), **kind.changes)
             with all_cores():
                 expert = pipeline.expert_of(spec, writer, world, full_shape, cache, clock)
         scores = {"full": [_scored(world, expert.load(expert.best, world.device), part)]}
