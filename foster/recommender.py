@@ -48,8 +48,8 @@ class RecommenderConfig:
             raise UserError("repeat_rate and repeat_decay belong together; give both or none")
         if rate is not None and decay is not None and not (0 < rate <= 1 and 0 <= decay < 100):
             raise UserError(
-                f"repeats come at rate {rate} with decay {decay}; give a rate above 0, at most 1, and a decay from 0 up "
-                "to but not including 100"
+                f"repeats come at rate {rate} with decay {decay}; give a rate above 0, at most 1, and a decay from 0 "
+                "up to but not including 100"
             )
 
 
