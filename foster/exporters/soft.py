@@ -59,7 +59,9 @@ file: no code runs when it is opened.
 
 The header says also how a student is trained on it (`recipe`), and after how many positions a reading begins anew
 (`session`; null or missing: a reading is one history). A label follows what was read in its session up to its position,
-and a step of the recipe sees `batch_size` readings in all their sessions:
+and a step of the recipe sees `batch_size` readings in all their sessions. Where the recipe has a `repeat_rate`, what a
+student says is mixed with what was read before: an item read last `a` events ago comes next with probability
+repeat_rate · a^(−repeat_decay), and the student's own distribution gets what is left of 1:
 
 {described}
 
