@@ -36,10 +36,11 @@ from torch import Generator, Tensor
 from foster.cooccurrence import regulariser, semantic_similarity
 from foster.errors import UserError
 from foster.parallel import side_by_side
-from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender
+from foster.recommender import RecommenderConfig, SequentialRecommender, fresh_recommender
 from foster.subset import ItemSubset, draw_subset, read_with, whole_catalogue
 from foster.synthetic import SyntheticSequences, as_readings, in_sessions
 from foster.training import Batch, RealWindows, Recipe, Trainer, mix, states_at
+from foster.tuning import Texts, public
 
 T = TypeVar("T")
 
@@ -100,14 +101,14 @@ def default_steps(n_items: int, positions: int, events: int) -> int:
 
 @dataclass(frozen=True)
 class View:
-    """A subset U as a model sees it. ids [V'] and features [V', D_text]: of the table's items, U first, then the input
+    """A subset U as a model sees it. ids [V'] and texts [V', D_text]: of the table's items, U first, then the input
     items outside U, synthetic and real, which are read, not scored; items and shares [A·M, L, k]: the synthetic input
     rows in the table's rows; basis [U, r]; session: as in `foster.synthetic.Form`.
     """
 
     subset: ItemSubset
     ids: Tensor
-    features: Tensor
+    texts: Texts
     items: Tensor
     shares: Tensor
     basis: Tensor
@@ -115,7 +116,7 @@ class View:
 
     def scores(self, model: SequentialRecommender, rows: Tensor, dropout: Generator | None = None) -> Tensor:
         """log p [rows, L, U] of readings, corrected by inclusion probability."""
-        table = model.item_table(self.features)
+        table = model.item_table(self.texts)
         read = mix(table, self.items[rows], self.shares[rows])
         hidden = as_readings(model(in_sessions(read, self.session), dropout), len(rows), read.shape[1])
         return (model.logits(hidden, table[: len(self.subset.items)]) - self.subset.log_inclusion).log_softmax(-1)
@@ -127,7 +128,7 @@ class View:
     def real_logits(self, model: SequentialRecommender, real: Batch) -> Tensor:
         """Logits [N, U] at the N positions of real windows that an event follows. Dropout is off: the direction towards
         the real data should not be noise."""
-        table = model.item_table(self.features)
+        table = model.item_table(self.texts)
         order = self.ids.argsort()
         rows = order[torch.searchsorted(self.ids[order], real.items.contiguous())]
         hidden = states_at(model, mix(table, rows, real.weights), real.targets >= 0)
@@ -155,7 +156,7 @@ class Distiller:
     def __init__(
         self,
         start: SyntheticSequences,
-        features: Tensor,
+        texts: Texts,
         windows: RealWindows,
         student: RecommenderConfig,
         recipe: Recipe,
@@ -166,9 +167,9 @@ class Distiller:
     ) -> None:
         """recipe: how students will be trained on the result; experts: whose mean expectations L_D asks for; each_step
         is called after every inner step, may raise."""
-        self.features, self.windows, self.student, self.recipe = features, windows, student, recipe
-        self.config, self.experts, self.each_step, self.device = config, experts, each_step, features.device
-        self.basis = start.basis(features)
+        self.texts, self.windows, self.student, self.recipe = texts, windows, student, recipe
+        self.config, self.experts, self.each_step, self.device = config, experts, each_step, texts.device
+        self.basis = start.basis(public(texts))
         self.queries, self.fixed = start.queries.clone(), start
         self.velocity = torch.zeros_like(self.queries)
         self.step = 0
@@ -242,9 +243,9 @@ class Distiller:
         draw = Generator().manual_seed(int(torch.randint(2**62, (), generator=self.draw)))
 
         def learned() -> Trainer:
-            model = build_recommender(self.features.shape[1], self.student, draw).to(self.device)
+            model = fresh_recommender(self.texts, self.student, draw)
             seed = int(torch.randint(2**62, (), generator=draw))
-            trainer = Trainer(model, self.features, self.recipe, Generator(self.device).manual_seed(seed))
+            trainer = Trainer(model, self.texts, self.recipe, Generator(self.device).manual_seed(seed))
             while trainer.steps < int(share * self.recipe.steps):
                 if trainer.steps % self.config.student_steps == 0:
                     view = self._view([], draw)
@@ -303,7 +304,7 @@ class Distiller:
         reading = torch.randint(len(self.queries) // sequences, (sequences,), generator=self.draw)
         rows = (reading * sequences + torch.arange(sequences)).to(self.device)
         queries = self.queries[rows].requires_grad_()
-        value = regulariser(view.log_labels(queries).exp(), semantic_similarity(self.features[view.subset.items]))
+        value = regulariser(view.log_labels(queries).exp(), semantic_similarity(public(self.texts[view.subset.items])))
         (gradient,) = torch.autograd.grad(value, queries)
         push[rows] = gradient @ self._metric(view)
         return float(value.detach()), push
@@ -314,11 +315,11 @@ class Distiller:
         Events that are learned must all be in U. What experts expect need not: half of U are items of some of the
         events, so that what is popular is mostly there.
         """
-        n_items, size = len(self.features), self.config.subset
+        n_items, size = len(self.texts), self.config.subset
         items, shares = self.fixed.items.clamp(min=0).unsqueeze(-1), (self.fixed.items >= 0).float().unsqueeze(-1)
         if n_items <= 2 * size:
             subset = whole_catalogue(n_items, self.device)
-            return View(subset, subset.items, self.features, items, shares, self.basis, self.fixed.session)
+            return View(subset, subset.items, self.texts, items, shares, self.basis, self.fixed.session)
         following = torch.cat([batch.target_ids for batch in real]) if real else items.new_empty(0)
         if self.experts:
             following = following[torch.randperm(len(following), generator=draw)[: size // 2].to(self.device)]
@@ -326,7 +327,7 @@ class Distiller:
         read = torch.cat([items.flatten(), *(batch.items.flatten() for batch in real)])
         ids, rows = read_with(subset, read)
         read, basis = rows[: items.numel()].view_as(items), self.basis[subset.items]
-        return View(subset, ids, self.features[ids], read, shares, basis, self.fixed.session)
+        return View(subset, ids, self.texts[ids], read, shares, basis, self.fixed.session)
 
     @property
     def at_checkpoint(self) -> bool:
@@ -354,6 +355,6 @@ class Distiller:
 
 def duplicate(trainer: Trainer) -> Trainer:
     """An independent trainer that would go on exactly as this one: weights, optimiser, step count, dropout."""
-    twin = Trainer(copy.deepcopy(trainer.model), trainer.features, trainer.recipe, Generator(trainer.generator.device))
+    twin = Trainer(copy.deepcopy(trainer.model), trainer.texts, trainer.recipe, Generator(trainer.generator.device))
     twin.restore(trainer.state())
     return twin

@@ -75,19 +75,13 @@ class TextEncoder:
 
         Raises UserError if the model cannot be had (unknown name, no network, no safetensors weights).
         """
-        tokenizer, model = self._load(device)
+        tokenizer, model = self.load(device)
         # Longest first: texts of like length share a batch, so little is spent on padding.
         order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
         out = torch.empty(len(texts), model.config.hidden_size)
         for start in range(0, len(order), self.batch_size):
             rows = order[start : start + self.batch_size]
-            tokens = tokenizer(
-                [texts[i] for i in rows],
-                padding=True,
-                truncation=True,
-                max_length=self.max_tokens,
-                return_tensors="pt",
-            ).to(device)
+            tokens = self.tokens(tokenizer, [texts[i] for i in rows]).to(device)
             hidden = model(**tokens).last_hidden_state  # [b, T, D_text]
             mask = tokens["attention_mask"].unsqueeze(-1).to(hidden.dtype)
             pooled = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1)
@@ -96,7 +90,12 @@ class TextEncoder:
                 progress(min(start + self.batch_size, len(order)), len(order))
         return out
 
-    def _load(self, device: torch.device):  # type: ignore[no-untyped-def]  # transformers ships no types
+    def tokens(self, tokenizer, texts: Sequence[str]):  # type: ignore[no-untyped-def]  # transformers ships no types
+        """Texts as the encoder reads them, padded on the right to the longest."""
+        return tokenizer(list(texts), padding=True, truncation=True, max_length=self.max_tokens, return_tensors="pt")
+
+    def load(self, device: torch.device):  # type: ignore[no-untyped-def]
+        """Tokenizer and model, which is in evaluation mode. Raises UserError as `encode`."""
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         from transformers import AutoModel, AutoTokenizer
         from transformers.utils import logging

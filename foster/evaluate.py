@@ -20,6 +20,7 @@ from foster import metrics
 from foster.interactions import Split
 from foster.recommender import SequentialRecommender
 from foster.repeats import Repeats
+from foster.tuning import Texts
 
 BLOCK = 128  # histories read together
 
@@ -60,13 +61,13 @@ class Protocol:
         return np.concatenate(found)
 
 
-def model_scorer(model: SequentialRecommender, features: Tensor) -> Scorer:
+def model_scorer(model: SequentialRecommender, texts: Texts) -> Scorer:
     """Scores of a trained recommender; it reads the last `max_length` events of a history. Logits, or log p of their
     mixture with what comes again (`foster.repeats`), where the recommender reckons with it."""
-    device, longest = features.device, model.config.max_length
+    device, longest = texts.device, model.config.max_length
     repeats = Repeats.of(model.config)
     with torch.inference_mode():
-        table = model.item_table(features)
+        table = model.item_table(texts)
 
     def last_states(recent: Sequence[NDArray[np.int64]]) -> Tensor:
         sizes = np.array([len(past) for past in recent])
@@ -93,9 +94,9 @@ def model_scorer(model: SequentialRecommender, features: Tensor) -> Scorer:
     return score
 
 
-def ensemble_scorer(models: Sequence[SequentialRecommender], features: Tensor) -> Scorer:
+def ensemble_scorer(models: Sequence[SequentialRecommender], texts: Texts) -> Scorer:
     """The mean of several models' next-item distributions."""
-    scorers = [model_scorer(model, features) for model in models]
+    scorers = [model_scorer(model, texts) for model in models]
 
     def score(histories: Sequence[NDArray[np.int64]]) -> NDArray[np.float32]:
         return np.mean([softmax(scorer(histories), axis=1) for scorer in scorers], axis=0)

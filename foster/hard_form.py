@@ -50,11 +50,11 @@ def write_hard(
     """
     found = {file: harden(made, made.basis(world.features)).to(world.device) for file, made in sets.items()}
     first = next(iter(found.values()))
-    found["walk"] = teacher_walk(teacher, world.features, first[:, 0], first.shape[1])
+    found["walk"] = teacher_walk(teacher, world.texts, first[:, 0], first.shape[1])
 
     def better(name: str) -> Tensor:
         at, config = derived_seed(seed, "refine", name), refining(found[name].numel())
-        return refined(found[name], world.features, windows, teacher, shape, recipe, config, at, run.heed_stop)
+        return refined(found[name], world.texts, windows, teacher, shape, recipe, config, at, run.heed_stop)
 
     clock.tell(1.0, "plain sequences: refining them item by item")
     names = {HARD: "refined_labels", "walk": "refined_walk"}
@@ -66,8 +66,8 @@ def write_hard(
     def judged(sequences: Tensor, k: int) -> float:
         draw = every_step(hard_batch(sequences))
         at = derived_seed(seed, "hard", k)  # the same for every candidate
-        student = train_student(draw, world.features, shape, recipe, at, run.heed_stop)
-        return ndcg_at(world.protocol.ranks(model_scorer(student, world.features), "valid"), 10)
+        student = train_student(draw, world.texts, shape, recipe, at, run.heed_stop)
+        return ndcg_at(world.protocol.ranks(model_scorer(student, world.texts), "valid"), 10)
 
     jobs = [(name, k) for name in found for k in range(JUDGES)]
     scores: dict[str, list[float]] = {name: [] for name in found}

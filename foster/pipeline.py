@@ -53,6 +53,7 @@ from foster.synthetic import (
 )
 from foster.training import RealWindows, Recipe
 from foster.trajectory import ExpertConfig, ExpertTrajectory, train_expert
+from foster.tuning import states_file, token_states
 from foster.world import World
 
 # One wide layer and softer logits than SASRec's own: on a log and on few sequences alike, it learns in half the steps.
@@ -61,6 +62,7 @@ SOFT_RECIPE = Recipe(
     steps=1600, learning_rate=4e-2, matrix_rate=0.05, warmup=30, dropout=0.15, batch_size=10, subset=1024
 )
 HARD_RECIPE = Recipe(steps=120, learning_rate=5e-3, matrix_rate=0.01, dropout=0.5, subset=1024)
+TEXT_RATE = 1e-4  # of layers of the text encoder, where some learn
 SNAPSHOTS = 30
 FEW_POSITIONS = 200  # so small a set has one teacher
 MOST_TEACHERS, READ_TOGETHER = 4, 10_000_000  # teachers of a set, and the real events that all of them may read
@@ -79,7 +81,7 @@ def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
     world, experts = prepare(spec, run, cache, clock)
     dataset, split, device = world.dataset, world.split, world.device
     teachers = [expert.load(expert.best, device) for expert in experts]
-    rows = Rows(spec, run, world, teachers, partial(student_shape, spec), world.repeating(HARD_RECIPE))
+    rows = Rows(spec, run, world, teachers, partial(student_shape, spec), recipe_on(world, HARD_RECIPE))
     try:
         with clock.stage("distil"):
             final, steps = _distil(spec, run, world, teachers, rows, clock)
@@ -218,23 +220,29 @@ def _data_summary(dataset: Dataset, split: Split) -> dict[str, Any]:
 
 def _embed(spec: RunSpec, run: RunWriter, dataset: Dataset, split: Split, device: torch.device, cache: Path) -> World:
     texts = dataset.catalog.texts
+
+    def progress(done: int, total: int) -> None:
+        run.checkpoint()
+        run.status(fraction=STAGES["data"] + STAGES["embed"] * done / total, message=f"{done} of {total} texts")
+
     if dataset.embeddings is not None and spec.encoder == "minilm":
         embeddings, origin = load_embeddings(dataset.embeddings, len(texts)), "minilm, shipped"
     else:
-
-        def progress(done: int, total: int) -> None:
-            run.checkpoint()
-            run.status(fraction=STAGES["data"] + STAGES["embed"] * done / total, message=f"{done} of {total} texts")
-
         encoder = TextEncoder.named(spec.encoder)
         run.uses(embeddings_file(encoder, texts, cache))
         embeddings, origin = item_embeddings(encoder, texts, cache, device, progress), encoder.identity
+    store = None
+    if spec.tuned_layers:
+        encoder, mean = TextEncoder.named(spec.encoder), embeddings.mean(0)
+        run.uses(states_file(encoder, texts, spec.tuned_layers, cache))
+        store = token_states(encoder, texts, spec.tuned_layers, mean, cache, device, progress)
+        origin = f"{origin}, {spec.tuned_layers} layers tuned"
     digest = hashlib.sha256(f"{dataset.catalog.fingerprint}/{origin}".encode())
     digest.update(split.train.items.tobytes() + split.train.offsets.tobytes() + split.valid.tobytes())
     protocol = Protocol(split, len(texts))
     features = public_features(embeddings).to(device)
     repeats = None if split.mask_history else repeats_of(split.train)
-    return World(dataset, split, features, protocol, device, digest.hexdigest(), repeats)
+    return World(dataset, split, features, protocol, device, digest.hexdigest(), repeats, store)
 
 
 def expert_of(
@@ -249,27 +257,29 @@ def expert_of(
     """Full-data training of a model of this shape, from the shared cache where it was done before; which: its number,
     from 0, among how many, that differ by their seeds."""
     number, count = which
-    training = ExpertConfig()
+    training = ExpertConfig(text_rate=None if world.store is None else TEXT_RATE)
+    # What is not used is not named, so that experts of before it could be are still found.
     shape = {name: value for name, value in asdict(config).items() if value is not None}
-    settings = [EXPERT, shape, asdict(training), spec.seed, number, computed_on(world.device)]
+    taught = {name: value for name, value in asdict(training).items() if (name, value) != ("text_rate", None)}
+    settings = [EXPERT, shape, taught, spec.seed, number, computed_on(world.device)]
     recipe = json.dumps(settings, sort_keys=True)
     name = hashlib.sha256(f"{world.key}/{recipe}".encode()).hexdigest()[:32]
-    folder, text_width = cache / "trajectories" / name, world.features.shape[1]
+    folder = cache / "trajectories" / name
     run.uses(folder)
-    found = ExpertTrajectory.open(folder, config, text_width)
+    found = ExpertTrajectory.open(folder, config, world.texts)
     if found is None:
         windows = RealWindows(world.split.train, config.max_length, world.device)
 
         def score(model: SequentialRecommender) -> float:
-            return ndcg_at(world.protocol.ranks(model_scorer(model, world.features), "valid"), 10)
+            return ndcg_at(world.protocol.ranks(model_scorer(model, world.texts), "valid"), 10)
 
         seed = derived_seed(spec.seed, "expert", number)
-        checks = train_expert(folder, config, training, world.features, windows, score, seed, run.checkpoint)
+        checks = train_expert(folder, config, training, world.texts, windows, score, seed, run.checkpoint)
         for check in checks:
             run.event("expert", expert=number, **asdict(check))
             share = (number + 1 - 0.9**check.check) / count
             clock.progress(share, f"expert {number + 1}: check {check.check}, NDCG@10 {check.score:.4f}")
-        found = ExpertTrajectory.open(folder, config, text_width)
+        found = ExpertTrajectory.open(folder, config, world.texts)
         assert found is not None
     return found
 
@@ -293,7 +303,7 @@ def _distil(
     windows = RealWindows(world.split.train, spec.length, world.device)
     seed = derived_seed(spec.seed, "distil")
     distiller = Distiller(
-        start, world.features, windows, student_shape(spec, recipe), recipe, config, seed, teachers, run.checkpoint
+        start, world.texts, windows, student_shape(spec, recipe), recipe, config, seed, teachers, run.checkpoint
     )
     if state_file.is_file():
         distiller.restore(load_file(state_file))
@@ -317,7 +327,7 @@ def _distil(
     run.write_file(SOFT_FILE, lambda path: learned.save(path, recipe, world.n_items))
     final = SyntheticSequences.load(run.path(SOFT_FILE))[0].to(world.device)
     if not run.path(HARD).is_file():  # chosen once: rows that are done are of what was chosen then
-        hard_recipe, sets = world.repeating(HARD_RECIPE), {START_HARD: start, HARD: final}
+        hard_recipe, sets = recipe_on(world, HARD_RECIPE), {START_HARD: start, HARD: final}
         shape = student_shape(spec, hard_recipe)
         write_hard(run, world, windows, teachers[0], sets, shape, hard_recipe, spec.seed, clock)
     hard = read_hard(run, HARD, world)
@@ -351,14 +361,19 @@ def starting_set(
         session = form.session or spec.length
         count = form.readings * spec.sequences * -(-spec.length // session)
         drawn = weighted_items(weights, count * session, draw).to(world.device)
-        arranged = arranged_by_teacher(teachers[0], world.features, drawn, count, draw, run.checkpoint)
+        arranged = arranged_by_teacher(teachers[0], world.texts, drawn, count, draw, run.checkpoint)
         themes = gathered_by_theme(arranged, spec.sequences, world.features)
         items = joined(themes, spec.sequences, spec.length)
-        start = with_teacher_labels(items, spec.sequences, teachers, world.features, form, draw)
-        recipe = world.repeating(soft_recipe(start.queries[..., 0].numel()))
+        start = with_teacher_labels(items, spec.sequences, teachers, world.texts, form, draw)
+        recipe = recipe_on(world, soft_recipe(start.queries[..., 0].numel()))
         run.write_file(START_FILE, lambda path: start.save(path, recipe, world.n_items))
     start, recipe = SyntheticSequences.load(file)
     return start.to(world.device), recipe
+
+
+def recipe_on(world: World, recipe: Recipe) -> Recipe:
+    """The recipe with what depends on the log and on the encoder."""
+    return replace(world.repeating(recipe), text_rate=None if world.store is None else TEXT_RATE)
 
 
 def student_shape(spec: RunSpec, recipe: Recipe) -> RecommenderConfig:
@@ -377,8 +392,8 @@ def _check_student(spec: RunSpec, run: RunWriter, world: World, distiller: Disti
     draw = drawn_rows(distiller.synthetic.detach(), distiller.basis, distiller.recipe)
     seed = derived_seed(spec.seed, "check", distiller.step)
     shape = student_shape(spec, distiller.recipe)
-    student = train_student(draw, world.features, shape, distiller.recipe, seed, run.checkpoint)
-    found = summary(world.protocol.ranks(model_scorer(student, world.features), "valid"))
+    student = train_student(draw, world.texts, shape, distiller.recipe, seed, run.checkpoint)
+    found = summary(world.protocol.ranks(model_scorer(student, world.texts), "valid"))
     run.event("valid", step=distiller.step, **found)
 
 

@@ -23,8 +23,10 @@ from foster.errors import UserError
 from foster.evaluate import Scorer
 from foster.formats import Dataset
 from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender
+from foster.tuning import Settled
 
 SCHEMA = 4
+LEARNED = "text.found"  # what learned layers of the encoder say of every item, in a model that has such
 
 
 def model_file(run: Path, name: str) -> Path:
@@ -36,6 +38,7 @@ def save_model(path: Path, model: SequentialRecommender) -> None:
     """Write the weights, rounded, with the model's shape in the header; `path` is replaced in one step.
 
     Matrices are rounded to 8 bits against the largest entry of each row, so entries move by at most 1/254 of that.
+    Layers of the text encoder that have learned must be settled.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {}
@@ -74,6 +77,8 @@ def load_model(path: Path, text_width: int) -> SequentialRecommender:
                 "use the encoder that the run names"
             )
         model = build_recommender(text_width, RecommenderConfig(**shape["config"]), Generator().manual_seed(0))
+        if LEARNED in tensors:
+            model.text = Settled(torch.zeros(tensors[LEARNED].shape))
         weights = {name: value.float() for name, value in tensors.items() if not name.endswith(".scale")}
         for name in tensors.keys() - weights.keys():
             weights[name.removesuffix(".scale")] *= tensors[name]

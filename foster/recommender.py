@@ -18,6 +18,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from foster.errors import UserError
+from foster.tuning import Learning, Settled, Texts, TunableTexts, public
 
 HISTORY = 3.0  # weight of a history's mean against its last item in a fresh SASRec
 RECENCY = 0.3  # slope at which its attention begins: an event counts half as much as one two events later
@@ -60,10 +61,11 @@ class SequentialRecommender(nn.Module, ABC):
         super().__init__()
         self.config = config
         self.projection = nn.Linear(text_width, config.width, bias=False)
+        self.text: Learning | Settled | None = None  # the encoder's own layers, where they learn or have learned
 
-    def item_table(self, features: Tensor) -> Tensor:
-        """Features [V, D_text] to unit-length item embeddings e [V, D], used at input and output alike."""
-        return F.normalize(self.projection(features), dim=-1)
+    def item_table(self, texts: Texts) -> Tensor:
+        """Features or texts [V, D_text] to unit-length item embeddings e [V, D], used at input and output alike."""
+        return F.normalize(self.projection(public(texts) if self.text is None else self.text(texts)), dim=-1)
 
     def logits(self, hidden: Tensor, table: Tensor) -> Tensor:
         """Hidden states [..., D] and item table [V, D] to next-item logits h·e_i / τ [..., V]."""
@@ -191,3 +193,11 @@ def build_recommender(text_width: int, config: RecommenderConfig, generator: Gen
     nn.init.orthogonal_(model.projection.weight, generator=generator)
     model.start_from_text()
     return model
+
+
+def fresh_recommender(texts: Texts, config: RecommenderConfig, generator: Generator) -> SequentialRecommender:
+    """A freshly initialised recommender where the texts are; its encoder layers begin as pretrained, if any learn."""
+    model = build_recommender(texts.shape[1], config, generator)
+    if isinstance(texts, TunableTexts):
+        model.text = Learning(texts.store)
+    return model.to(texts.device)

@@ -31,6 +31,7 @@ from foster.parallel import twice_differentiable
 from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender
 from foster.subset import ItemSubset, draw_subset, read_with, whole_catalogue
 from foster.training import Batch, RealWindows, Recipe, mix, states_at
+from foster.tuning import Texts, public
 
 POSITIONS, LARGEST = 400, 2000
 CANDIDATES = 8
@@ -52,7 +53,7 @@ class RefineConfig:
 
 def refined(
     sequences: Tensor,
-    features: Tensor,
+    texts: Texts,
     windows: RealWindows,
     expert: SequentialRecommender,
     shape: RecommenderConfig,
@@ -62,7 +63,8 @@ def refined(
     each_step: Callable[[], None] = lambda: None,
 ) -> Tensor:
     """Sequences [M, L] of item ids, changed where students [shape, recipe] would learn more; no item comes twice in a
-    sequence that did not before. each_step is called after every step of a student and may raise to stop."""
+    sequence that did not before. Layers of the encoder do not learn in these students. each_step is called after every
+    step of a student and may raise to stop."""
     draw = Generator().manual_seed(seed)
     recipe = replace(recipe, steps=min(config.steps, recipe.steps))
     for number in range(config.rounds):
@@ -72,9 +74,9 @@ def refined(
             count = max(1, LARGEST // sequences.shape[1])
             rows = torch.randperm(len(sequences), generator=draw)[:count].to(sequences.device)
         some = sequences[rows]
-        subset = _subset(some, real, len(features), config.subset, draw)
-        model = build_recommender(features.shape[1], shape, draw).to(features.device)
-        losses = Losses(model, features, subset, real, expert)
+        subset = _subset(some, real, len(texts), config.subset, draw)
+        model = build_recommender(texts.shape[1], shape, draw).to(texts.device)
+        losses = Losses(model, texts, subset, real, expert)
         slope = hypergradient(losses, subset.rows(some), recipe, draw, each_step)
         most = max(1, round(config.share * some.numel() * (1 - number / config.rounds)))
         sequences = sequences.index_copy(0, rows, exchanged(some, subset.items, slope, most))
@@ -118,7 +120,7 @@ class Losses(nn.Module):
     def __init__(
         self,
         model: SequentialRecommender,
-        features: Tensor,
+        texts: Texts,
         subset: ItemSubset,
         real: Batch,
         expert: SequentialRecommender,
@@ -126,7 +128,7 @@ class Losses(nn.Module):
         super().__init__()
         self.model, self.subset, self.real = model, subset, real
         ids, self.rows = read_with(subset, real.items)
-        self.features = features[ids]
+        self.texts = texts[ids]
         with torch.no_grad():
             self.expected = self._real_logits(expert).sub(subset.log_inclusion).softmax(-1)
 
@@ -142,12 +144,12 @@ class Losses(nn.Module):
             with torch.no_grad():
                 best = min(SHARPNESS, key=lambda sharpness: float(off(sharpness)))
             return off(best)
-        table = self.model.item_table(self.features)[: len(self.subset.items)]
+        table = self.model.item_table(self.texts)[: len(self.subset.items)]
         logits = self.model.logits(self.model(sequences[:, :-1] @ table, dropout), table) - correction
         return -(sequences[:, 1:] * logits.log_softmax(-1)).sum(-1).mean()
 
     def _real_logits(self, model: SequentialRecommender) -> Tensor:
-        table = model.item_table(self.features)
+        table = model.item_table(self.texts)
         hidden = states_at(model, mix(table, self.rows, self.real.weights), self.real.targets >= 0)
         return model.logits(hidden, table[: len(self.subset.items)])
 
@@ -160,7 +162,7 @@ def hypergradient(
     each_step: Callable[[], None] = lambda: None,
 ) -> Tensor:
     """∂J/∂P [M, L, U] at the one-hot rows of sequences [M, L], which hold rows of the subset."""
-    one_hot = losses.features.new_zeros(*rows.shape, len(losses.subset.items))
+    one_hot = public(losses.texts).new_zeros(*rows.shape, len(losses.subset.items))
     one_hot.scatter_(-1, rows.unsqueeze(-1), 1.0).requires_grad_()
     with twice_differentiable():
         weights = unrolled(losses, one_hot, recipe, draw, each_step)

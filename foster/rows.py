@@ -83,20 +83,20 @@ class Rows:
         world, split = self.world, self.world.split
         save_model(model_file(self.run.folder, "full"), self.teachers[0])
         fixed: dict[str, Callable[[], Scorer]] = {
-            "full": lambda: model_scorer(self.teachers[0], world.features),
+            "full": lambda: model_scorer(self.teachers[0], world.texts),
             "popular": lambda: popular_scorer(split, world.n_items),
             "bigram": lambda: bigram_scorer(split, world.n_items),
             "zero_shot": lambda: _best_on_validation(world, [zero_shot_scorer(world.features, n) for n in (1, 10)]),
         }
         if len(self.teachers) > 1:
-            fixed["ensemble"] = lambda: ensemble_scorer(self.teachers, world.features)
+            fixed["ensemble"] = lambda: ensemble_scorer(self.teachers, world.texts)
         for name, scorer in fixed.items():
             if not self.results.has(name, 0):
                 self.results.add(name, 0, self.results.measure(scorer()))
 
     def trained(self, soft: SyntheticSequences) -> dict[str, tuple[Callable[[], Draw | None], Recipe]]:
         """Row → what its students draw from, made at the call, and by which recipe they learn."""
-        spec, run, world, features = self.spec, self.run, self.world, self.world.features
+        spec, run, world = self.spec, self.run, self.world
         start, soft_recipe = SyntheticSequences.load(run.path("checkpoints/start.safetensors"))
 
         def taught(name: str, choose: Callable[[Generator], Tensor]) -> Draw:
@@ -104,7 +104,7 @@ class Rows:
             reading has items of its own, as those of the set have. (Real ones: as long as the log has users.)"""
             generator = draw(name)
             items = choose(generator).to(world.device)
-            made = with_teacher_labels(items, len(items), self.teachers, features, soft.form, generator)
+            made = with_teacher_labels(items, len(items), self.teachers, world.texts, soft.form, generator)
             return self._soft(replace(made, queries=rounded(made.queries)), soft_recipe)
 
         def plain(sequences: Tensor) -> Draw:
@@ -150,10 +150,10 @@ class Rows:
 
     def _student(self, name: str, k: int, draw: Draw | None, recipe: Recipe, each_step: Callable[[], None]) -> Measured:
         seed = derived_seed(self.spec.seed, "student", name, k)
-        model = train_student(draw, self.world.features, self.shape_of(recipe), recipe, seed, each_step)
+        model = train_student(draw, self.world.texts, self.shape_of(recipe), recipe, seed, each_step)
         if k == 0 and name in STORED_STUDENTS:  # before its row: a row that is there has its model
             save_model(model_file(self.run.folder, name), model)
-        return self.results.measure(model_scorer(model, self.world.features))
+        return self.results.measure(model_scorer(model, self.world.texts))
 
 
 def _best_on_validation(world: World, scorers: list[Scorer]) -> Scorer:

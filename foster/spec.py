@@ -22,7 +22,8 @@ class RunSpec:
 
     data: "sample" or a folder; sequences × length: the budget M × L; regularisation: γ; steps: outer distillation
     steps, None for the rule in V, M·L and the number of events (`foster.distiller.default_steps`); students: fresh
-    students per row of the report; encoder: a name that `foster.encoder` knows, a Hugging Face name or a folder.
+    students per row of the report; encoder: a name that `foster.encoder` knows, a Hugging Face name or a folder;
+    tuned_layers: of the encoder, the last ones, that learn with every recommender (`foster.tuning`).
 
     Raises UserError for values out of range.
     """
@@ -38,12 +39,14 @@ class RunSpec:
     encoder: str = "minilm"
     device: str = "auto"
     report_test: bool = False
+    tuned_layers: int = 0
 
     def __post_init__(self) -> None:
         _between("sequences", self.sequences, 1, 10_000)
         _between("length", self.length, 2, 500)
         _between("students", self.students, 1, 100)
         _between("seed", self.seed, 0, 2**31 - 1)
+        _between("tuned_layers", self.tuned_layers, 0, 100)
         if self.steps is not None:
             _between("steps", self.steps, 0, 1_000_000)
         if isinstance(self.regularisation, bool) or not isinstance(self.regularisation, int | float):

@@ -6,10 +6,11 @@ import hashlib
 from collections.abc import Callable
 
 import numpy as np
-from torch import Generator, Tensor
+from torch import Generator
 
-from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender
+from foster.recommender import RecommenderConfig, SequentialRecommender, fresh_recommender
 from foster.training import Batch, Recipe, Trainer, train
+from foster.tuning import Texts, settled
 
 Draw = Callable[[Generator], Batch]  # gives the batch of one step
 
@@ -22,7 +23,7 @@ def derived_seed(seed: int, *names: object) -> int:
 
 def train_student(
     draw: Draw | None,
-    features: Tensor,
+    texts: Texts,
     config: RecommenderConfig,
     recipe: Recipe,
     seed: int,
@@ -30,18 +31,18 @@ def train_student(
 ) -> SequentialRecommender:
     """A randomly initialised recommender trained by `recipe` on the batches that `draw` gives; None: untrained.
 
-    features [V, D_text] are the public text features, on the device where the batches are. each_step is called after
-    every step and may raise to stop.
+    texts [V, D_text]: the public text features, or texts whose encoder learns too, on the device where the batches are.
+    each_step is called after every step and may raise to stop.
     """
     generator = Generator().manual_seed(seed)
-    model = build_recommender(features.shape[1], config, generator).to(features.device)
+    model = fresh_recommender(texts, config, generator)
     if draw is not None:
-        dropout = Generator(features.device).manual_seed(derived_seed(seed, "dropout"))
+        dropout = Generator(texts.device).manual_seed(derived_seed(seed, "dropout"))
         size = recipe.subset
-        batches = (draw(generator).on_subset(len(features), size, generator) for _ in range(recipe.steps))
-        for _ in train(Trainer(model, features, recipe, dropout), batches):
+        batches = (draw(generator).on_subset(len(texts), size, generator) for _ in range(recipe.steps))
+        for _ in train(Trainer(model, texts, recipe, dropout), batches):
             each_step()
-    return model
+    return settled(model, texts)
 
 
 def every_step(batch: Batch) -> Draw:

@@ -18,6 +18,7 @@ from foster.interactions import Interactions
 from foster.muon import Muon
 from foster.recommender import SequentialRecommender
 from foster.subset import ItemSubset, draw_subset, read_with
+from foster.tuning import Texts
 
 NO_TARGET = -1
 
@@ -77,19 +78,19 @@ def states_at(
 
 
 def next_item_loss(
-    model: SequentialRecommender, features: Tensor, batch: Batch, generator: Generator | None = None
+    model: SequentialRecommender, texts: Texts, batch: Batch, generator: Generator | None = None
 ) -> Tensor:
     """Mean cross-entropy over the positions that have a target (hard ids or soft distributions).
 
-    features: of the whole catalogue [V, D_text]; only those of the scored items and of the inputs are read.
+    texts: of the whole catalogue [V, D_text]; only those of the scored items and of the inputs are read.
     """
     items, targets, scored = batch.items, batch.targets, batch.scored
     if scored is not None:
         ids, items = read_with(scored, items)
-        features = features[ids]
+        texts = texts[ids]
         if targets.dtype == torch.int64:
             targets = scored.rows(targets)
-    table = model.item_table(features)
+    table = model.item_table(texts)
     has_target = targets != NO_TARGET if targets.dtype == torch.int64 else targets.sum(-1) > 0
     # Only positions with a target are scored: real windows are mostly shorter than L.
     hidden = states_at(model, mix(table, items, batch.weights), has_target, generator)
@@ -109,7 +110,7 @@ class Recipe:
     all of them; matrix_rate: where it is given, the weight matrices learn by Muon (Jordan et al., 2024) at this
     peak rate instead: its orthogonalised steps move all directions of a matrix alike, and a student of a small set
     gets there in half the steps; repeat_rate, repeat_decay: how it is asked for what comes again (`foster.repeats`),
-    None where nothing does.
+    None where nothing does; text_rate: AdamW's peak for layers of the text encoder, None where none learn.
     """
 
     steps: int = 300
@@ -123,6 +124,7 @@ class Recipe:
     subset: int | None = None
     repeat_rate: float | None = None
     repeat_decay: float | None = None
+    text_rate: float | None = None
 
     def pace(self, step: int) -> float:
         """Share of the peak rate at step `step` (from 0)."""
@@ -134,14 +136,14 @@ class Recipe:
 class Trainer:
     """One model, its optimiser and its generator; `step` is the only place where a recommender learns from a batch."""
 
-    def __init__(self, model: SequentialRecommender, features: Tensor, recipe: Recipe, generator: Generator) -> None:
-        self.model, self.features, self.recipe, self.generator = model, features, recipe, generator
+    def __init__(self, model: SequentialRecommender, texts: Texts, recipe: Recipe, generator: Generator) -> None:
+        self.model, self.texts, self.recipe, self.generator = model, texts, recipe, generator
         self.optimizers = list(_optimizers(model, recipe))
         self.steps = 0
 
     def step(self, batch: Batch) -> float:
         """One gradient step; returns the loss before it."""
-        loss = next_item_loss(self.model, self.features, batch, self.generator)
+        loss = next_item_loss(self.model, self.texts, batch, self.generator)
         self.descend(loss)
         return float(loss.detach())
 
@@ -187,7 +189,11 @@ def _optimizers(model: SequentialRecommender, recipe: Recipe) -> Iterator[tuple[
     """The recipe's optimisers, each with its peak rate; together they hold every parameter once."""
     matrices: list[nn.Parameter] = []
     rest: list[nn.Parameter] = []
+    encoder: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
+        if name.startswith("text."):
+            encoder.append(parameter)
+            continue
         # Positions are a table of vectors, each of which learns for itself: Muon is not meant for those.
         by_muon = recipe.matrix_rate is not None and parameter.ndim == 2 and name != "positions"
         (matrices if by_muon else rest).append(parameter)
@@ -195,6 +201,8 @@ def _optimizers(model: SequentialRecommender, recipe: Recipe) -> Iterator[tuple[
     yield torch.optim.AdamW(rest, lr=recipe.learning_rate, weight_decay=decay, betas=(0.9, 0.98)), recipe.learning_rate
     if recipe.matrix_rate is not None:
         yield Muon(matrices, lr=recipe.matrix_rate, weight_decay=decay), recipe.matrix_rate
+    if encoder and recipe.text_rate is not None:
+        yield torch.optim.AdamW(encoder, lr=recipe.text_rate, weight_decay=decay, betas=(0.9, 0.98)), recipe.text_rate
 
 
 def train(trainer: Trainer, batches: Iterable[Batch]) -> Iterator[float]:

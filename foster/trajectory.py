@@ -18,11 +18,12 @@ from typing import cast
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Generator, Tensor
+from torch import Generator
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender
+from foster.recommender import RecommenderConfig, SequentialRecommender, fresh_recommender
 from foster.training import RealWindows, Recipe, Trainer
+from foster.tuning import Texts, settled
 
 EARLY_STEPS = (0, 5, 10, 20, 40, 80)
 
@@ -33,7 +34,8 @@ class ExpertConfig:
 
     matrix_rate: Muon's rate for weight matrices, learning_rate: AdamW's for the rest; averaging: decay of the running
     average of the weights; subset: items scored in a step, where the catalogue has more than twice as many;
-    check_every: steps between validations, None for about an epoch and at least 50 steps.
+    check_every: steps between validations, None for about an epoch and at least 50 steps; text_rate: AdamW's for layers
+    of the text encoder, None where none learn.
     """
 
     learning_rate: float = 1e-2
@@ -44,6 +46,7 @@ class ExpertConfig:
     subset: int = 1024
     patience: int = 4
     check_every: int | None = None
+    text_rate: float | None = None
 
     def recipe(self, dropout: float) -> Recipe:
         return Recipe(
@@ -55,6 +58,7 @@ class ExpertConfig:
             dropout=dropout,
             warmup=20,
             decay="constant",
+            text_rate=self.text_rate,
         )
 
 
@@ -76,32 +80,32 @@ class ExpertTrajectory:
 
     folder: Path
     config: RecommenderConfig
-    text_width: int
+    texts: Texts
     steps: tuple[int, ...]
     best: int
     score: float
 
     @classmethod
-    def open(cls, folder: Path, config: RecommenderConfig, text_width: int) -> ExpertTrajectory | None:
-        """The finished trajectory in `folder`, None if there is none yet."""
+    def open(cls, folder: Path, config: RecommenderConfig, texts: Texts) -> ExpertTrajectory | None:
+        """The finished trajectory in `folder` of a model that reads such texts, None if there is none yet."""
         summary = folder / "trajectory.json"
         if not summary.is_file():
             return None
         found = json.loads(summary.read_text())
-        return cls(folder, config, text_width, tuple(found["steps"]), found["best"], found["score"])
+        return cls(folder, config, texts, tuple(found["steps"]), found["best"], found["score"])
 
     def load(self, step: int, device: torch.device) -> SequentialRecommender:
-        """The model as it was at an anchor."""
-        model = build_recommender(self.text_width, self.config, Generator().manual_seed(0))
+        """The model as it was at an anchor; what layers of the encoder had learned is settled."""
+        model = fresh_recommender(self.texts, self.config, Generator().manual_seed(0))
         model.load_state_dict(load_file(_anchor(self.folder, step)))
-        return model.to(device)
+        return settled(model, self.texts).to(device)
 
 
 def train_expert(
     folder: Path,
     config: RecommenderConfig,
     training: ExpertConfig,
-    features: Tensor,
+    texts: Texts,
     windows: RealWindows,
     score: Callable[[SequentialRecommender], float],
     seed: int,
@@ -113,11 +117,11 @@ def train_expert(
     once `trajectory.json` exists. each_step is called after every step and may raise to stop.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    device = features.device
+    device = texts.device
     draw = Generator().manual_seed(seed)  # initialisation and windows, on the CPU
     dropout = Generator(device).manual_seed(seed + 1)
-    model = build_recommender(features.shape[1], config, draw).to(device)
-    trainer = Trainer(model, features, training.recipe(config.dropout), dropout)
+    model = fresh_recommender(texts, config, draw)
+    trainer = Trainer(model, texts, training.recipe(config.dropout), dropout)
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(training.averaging))
     averaged = cast(SequentialRecommender, average.module)
     every = training.check_every or max(50, -(-len(windows) // training.batch_size))
@@ -139,7 +143,7 @@ def train_expert(
                 save_file(averaged.state_dict(), _anchor(folder, trainer.steps))
                 steps.append(trainer.steps)
             # Independent draws, not epochs: the generator's state alone says where a resumed run goes on.
-            batch = windows.draw(training.batch_size, draw).on_subset(len(features), training.subset, draw)
+            batch = windows.draw(training.batch_size, draw).on_subset(len(texts), training.subset, draw)
             loss += trainer.step(batch) / every
             average.update_parameters(model)
             each_step()

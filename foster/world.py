@@ -14,13 +14,15 @@ from foster.interactions import Split
 from foster.recommender import RecommenderConfig
 from foster.repeats import Repeats
 from foster.training import Recipe
+from foster.tuning import Texts, TokenStates, TunableTexts
 
 Asked = TypeVar("Asked", Recipe, RecommenderConfig)
 
 
 @dataclass(frozen=True)
 class World:
-    """features: public text features X [V, D_text]; key: hash of data, texts and encoder; repeats: of the training log,
+    """features: public text features X [V, D_text]; store: what learning layers of the encoder read, None where none
+    learn; key: hash of data, texts and encoder; repeats: of the training log,
     None where it holds none."""
 
     dataset: Dataset
@@ -30,6 +32,12 @@ class World:
     device: torch.device
     key: str
     repeats: Repeats | None = None
+    store: TokenStates | None = None
+
+    @property
+    def texts(self) -> Texts:
+        """What recommenders read."""
+        return self.features if self.store is None else TunableTexts.of(self.features, self.store)
 
     @property
     def n_items(self) -> int:

@@ -207,7 +207,7 @@ def test_inputs_outside_the_subset_are_read_but_not_scored() -> None:
     outside = ~torch.isin(items, view.subset.items)
     assert bool(outside.any())
     assert len(view.subset.items) < N_ITEMS
-    assert torch.equal(view.features[view.items], FEATURES[items])
+    assert torch.equal(view.texts[view.items], FEATURES[items])
     assert bool((view.items[outside] >= len(view.subset.items)).all())
     model = build_recommender(16, STUDENT, Generator().manual_seed(0))
     assert view.scores(model, torch.arange(6)).shape == (6, 5, len(view.subset.items))

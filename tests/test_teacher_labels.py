@@ -29,7 +29,7 @@ def expert(tmp_path_factory: pytest.TempPathFactory) -> ExpertTrajectory:
     short = ExpertConfig(learning_rate=1e-2, batch_size=20, patience=1, check_every=100)
     scores = iter([0.1, 0.2, 0.3, 0.0])
     list(train_expert(folder, SHAPE, short, FEATURES, cycle_windows(), lambda _: next(scores), seed=0))
-    found = ExpertTrajectory.open(folder, SHAPE, FEATURES.shape[1])
+    found = ExpertTrajectory.open(folder, SHAPE, FEATURES)
     assert found is not None
     return found
 

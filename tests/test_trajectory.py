@@ -63,7 +63,7 @@ def test_an_expert_killed_at_any_step_ends_with_the_same_files(
 ) -> None:
     with pytest.raises(Killed):
         train(tmp_path, kill_at)
-    assert ExpertTrajectory.open(tmp_path, SHAPE, 16) is None
+    assert ExpertTrajectory.open(tmp_path, SHAPE, FEATURES) is None
     rest = train(tmp_path)
     assert rest == whole[1][len(whole[1]) - len(rest) :]
     assert files(tmp_path) == files(whole[0])
@@ -78,12 +78,12 @@ def test_an_expert_killed_again_and_again_ends_with_the_same_files(
         except Killed:
             continue
         break
-    train(tmp_path) if ExpertTrajectory.open(tmp_path, SHAPE, 16) is None else None
+    train(tmp_path) if ExpertTrajectory.open(tmp_path, SHAPE, FEATURES) is None else None
     assert files(tmp_path) == files(whole[0])
 
 
 def test_it_stops_by_patience_and_the_best_anchor_has_the_best_score(whole: tuple[Path, list[float]]) -> None:
-    found, scores = ExpertTrajectory.open(whole[0], SHAPE, 16), whole[1]
+    found, scores = ExpertTrajectory.open(whole[0], SHAPE, FEATURES), whole[1]
     assert found is not None
     best = scores.index(max(scores))
     assert len(scores) == best + 1 + TRAINING.patience
@@ -91,7 +91,7 @@ def test_it_stops_by_patience_and_the_best_anchor_has_the_best_score(whole: tupl
 
 
 def test_anchors_rise_from_step_zero_and_each_one_loads(whole: tuple[Path, list[float]]) -> None:
-    found = ExpertTrajectory.open(whole[0], SHAPE, 16)
+    found = ExpertTrajectory.open(whole[0], SHAPE, FEATURES)
     assert found is not None
     assert found.steps[0] == 0
     assert list(found.steps) == sorted(set(found.steps))

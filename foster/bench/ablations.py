@@ -45,6 +45,7 @@ from foster.students import Draw, derived_seed, spread, train_student
 from foster.subset import draw_subset
 from foster.synthetic import UNUSED, SyntheticSequences, drawn_rows, in_sessions
 from foster.training import Batch, RealWindows, Recipe
+from foster.tuning import Texts
 from foster.world import World
 
 STORE = ".ablations"
@@ -186,7 +187,7 @@ def _row(run: Run, writer: RunWriter, cache: Path, name: str) -> dict[str, Any]:
             recipe = replace(recipe, steps=2 * recipe.steps)
         real = name == "real_in_full"
         read, session = (_histories(world, spec.length), None) if real else (start.items, start.session)
-        return _judged(in_full(teachers, world.features, read, recipe, session), recipe, spec, writer, world)
+        return _judged(in_full(teachers, world.texts, read, recipe, session), recipe, spec, writer, world)
     made: list[SyntheticSequences] = []
     began = time.perf_counter()
     peak = above(
@@ -213,7 +214,7 @@ def _made(
 ) -> SyntheticSequences:
     if name == "leading":
         draw = Generator().manual_seed(derived_seed(spec.seed, "start"))
-        return with_teacher_labels(start.items, start.sequences, teachers, world.features, start.form, draw, fit=0)
+        return with_teacher_labels(start.items, start.sequences, teachers, world.texts, start.form, draw, fit=0)
     if name.startswith("teacher_"):
         draw = Generator().manual_seed(derived_seed(spec.seed, name))
         if name == "teacher_random":
@@ -221,14 +222,14 @@ def _made(
         else:
             items = uniform_items(world.n_items, len(start.items), spec.length, draw)
         items = items.to(world.device)
-        return with_teacher_labels(items, len(items), teachers, world.features, start.form, draw)
+        return with_teacher_labels(items, len(items), teachers, world.texts, start.form, draw)
     positions, events = spec.sequences * spec.length, len(world.split.train.items)
     steps = default_steps(world.n_items, positions, events) if spec.steps is None else spec.steps
     config = replace(config, **{"steps": steps, **ROWS[name].changes})
     windows = RealWindows(world.split.train, spec.length, world.device)
     shape, seed = pipeline.student_shape(spec, recipe), derived_seed(spec.seed, "distil")
     experts = teachers if ROWS[name].expert else []
-    loop = ROWS[name].loop(start, world.features, windows, shape, recipe, config, seed, experts)
+    loop = ROWS[name].loop(start, world.texts, windows, shape, recipe, config, seed, experts)
     loop.each_step = writer.checkpoint
     for _ in loop.run():
         pass
@@ -236,24 +237,24 @@ def _made(
 
 
 def in_full(
-    teachers: list[SequentialRecommender], features: Tensor, items: Tensor, recipe: Recipe, session: int | None
+    teachers: list[SequentialRecommender], texts: Texts, items: Tensor, recipe: Recipe, session: int | None
 ) -> Draw:
     """Mini-batches of sequences items [R, L] (-1 unused), in sessions, with the teachers' labels as they are, made as
     they are drawn.
 
     In a large catalogue they are scored on a subset as students of a stored set are, the likeliest items among it.
     """
-    few = recipe.subset is not None and len(features) > 2 * recipe.subset
+    few = recipe.subset is not None and len(texts) > 2 * recipe.subset
 
     def draw(generator: Generator) -> Batch:
         size = min(len(items), recipe.batch_size or len(items))
         rows = items[torch.randint(len(items), (size,), generator=generator).to(items.device)]
         rows = in_sessions(rows, session, fill=UNUSED)
-        labels, used = teacher_log_labels(teachers, features, rows), (rows >= 0).unsqueeze(-1).float()
+        labels, used = teacher_log_labels(teachers, texts, rows), (rows >= 0).unsqueeze(-1).float()
         scored = None
         if few and recipe.subset is not None:
             likeliest = labels.topk(max(1, recipe.subset // (2 * rows.numel()))).indices.flatten()
-            scored = draw_subset(len(features), likeliest, recipe.subset, generator)
+            scored = draw_subset(len(texts), likeliest, recipe.subset, generator)
             labels = (labels[..., scored.items] - scored.log_inclusion).log_softmax(-1)
         return Batch(rows.clamp(min=0).unsqueeze(-1), used, labels.exp() * used, scored)
 
@@ -277,7 +278,7 @@ def _judged(draw: Draw, recipe: Recipe, spec: RunSpec, writer: RunWriter, world:
     for k in range(spec.students):
         seed = derived_seed(spec.seed, "ablation", k)
         shape = pipeline.student_shape(spec, recipe)
-        student = train_student(draw, world.features, shape, recipe, seed, writer.checkpoint)
+        student = train_student(draw, world.texts, shape, recipe, seed, writer.checkpoint)
         for part in parts:
-            found[part].append(summary(world.protocol.ranks(model_scorer(student, world.features), part)))
+            found[part].append(summary(world.protocol.ranks(model_scorer(student, world.texts), part)))
     return {part: spread(students) for part, students in found.items()}

@@ -135,7 +135,7 @@ def _one_kind(run: Run, cache: Path, name: str, part: Part) -> None:
             world, own_experts = pipeline.prepare(spec, writer, cache, clock)
             teachers = [own.load(own.best, world.device) for own in own_experts]
             shape_of = partial(pipeline.student_shape, spec)
-            rows = Rows(spec, kept, world, teachers, shape_of, world.repeating(pipeline.HARD_RECIPE))
+            rows = Rows(spec, kept, world, teachers, shape_of, pipeline.recipe_on(world, pipeline.HARD_RECIPE))
             soft, _ = SyntheticSequences.load(kept.path(pipeline.SOFT_FILE))
             trained = rows.trained(soft.to(world.device))  # labels of rows are by the run's own features
             told = {row: each for row, each in trained.items() if row in ROWS}
@@ -160,11 +160,11 @@ def _one_kind(run: Run, cache: Path, name: str, part: Part) -> None:
 def _student(
     world: World, shape: RecommenderConfig, draw: Draw | None, recipe: Recipe, seed: int, part: Part
 ) -> dict[str, float]:
-    return _scored(world, train_student(draw, world.features, shape, recipe, seed), part)
+    return _scored(world, train_student(draw, world.texts, shape, recipe, seed), part)
 
 
 def _scored(world: World, model: SequentialRecommender, part: Part) -> dict[str, float]:
-    return summary(world.protocol.ranks(model_scorer(model, world.features), part))
+    return summary(world.protocol.ranks(model_scorer(model, world.texts), part))
 
 
 def text(found: dict[str, Any]) -> str:

@@ -23,13 +23,14 @@ from foster.synthetic import (
     rounded,
 )
 from foster.training import mix
+from foster.tuning import Texts, public
 
 FITTED = 1000  # positions whose labels choose the projection
 
 
 @torch.no_grad()
 def teacher_log_labels(
-    teachers: list[SequentialRecommender], features: Tensor, items: Tensor, session: int | None = None
+    teachers: list[SequentialRecommender], texts: Texts, items: Tensor, session: int | None = None
 ) -> Tensor:
     """log of the teachers' mean next-item distribution after each prefix of items [M, L] (-1 unused), or of each of
     their sessions: [M, L, V]."""
@@ -38,7 +39,7 @@ def teacher_log_labels(
     weights = (items >= 0).float().unsqueeze(-1)
     mean: Tensor | None = None
     for teacher in teachers:
-        table = teacher.item_table(features)
+        table = teacher.item_table(texts)
         p = teacher.logits(teacher(mix(table, items.clamp(min=0).unsqueeze(-1), weights)), table).softmax(-1)
         mean = p if mean is None else mean + p
     assert mean is not None
@@ -48,7 +49,7 @@ def teacher_log_labels(
 @torch.no_grad()
 def arranged_by_teacher(
     teacher: SequentialRecommender,
-    features: Tensor,
+    texts: Texts,
     items: Tensor,
     sequences: int,
     generator: Generator,
@@ -62,7 +63,7 @@ def arranged_by_teacher(
     each_block is called after some sequences have gone on by an item and may raise to stop.
     """
     arranged, left = items[:sequences, None].cpu(), items[sequences:].cpu()
-    table = teacher.item_table(features)
+    table = teacher.item_table(texts)
     while len(left):
         ones = torch.ones(*arranged.shape, 1, device=table.device)
         hidden = teacher(mix(table, arranged.to(table.device).unsqueeze(-1), ones))[:, -1]
@@ -78,33 +79,33 @@ def arranged_by_teacher(
                 following.append(left[place])
             each_block()
         arranged, left = torch.cat([arranged, torch.stack(following)], 1), left[~taken]
-    return arranged.to(features.device)
+    return arranged.to(texts.device)
 
 
 @torch.no_grad()
-def teacher_walk(teacher: SequentialRecommender, features: Tensor, first: Tensor, length: int) -> Tensor:
+def teacher_walk(teacher: SequentialRecommender, texts: Texts, first: Tensor, length: int) -> Tensor:
     """Sequences [M, L] that open with `first` [M] and go on with what the teacher finds likeliest after each prefix, no
     item twice in one (unless L > V): plain sequences of its firmest beliefs."""
-    table = teacher.item_table(features)
+    table = teacher.item_table(texts)
     sequences = first.unsqueeze(1)
     for _ in range(length - 1):
-        weights = torch.ones(*sequences.shape, 1, device=features.device)
+        weights = torch.ones(*sequences.shape, 1, device=texts.device)
         scores = teacher.logits(teacher(mix(table, sequences.unsqueeze(-1), weights))[:, -1], table)
-        if sequences.shape[1] < len(features):
+        if sequences.shape[1] < len(texts):
             scores = scores.scatter(1, sequences, -torch.inf)
         sequences = torch.cat([sequences, scores.argmax(1, keepdim=True)], 1)
     return sequences
 
 
 @torch.no_grad()
-def label_projection(teacher: SequentialRecommender, features: Tensor, rank: int, bits: int = 4) -> Tensor:
+def label_projection(teacher: SequentialRecommender, texts: Texts, rank: int, bits: int = 4) -> Tensor:
     """P [r, D_text], the r directions of the text features in which the teacher tells items apart most.
 
     With W the teacher's projection and e = norm(W f) [V, D] its item table: P = V_r W, V_r the leading right singular
     directions of the table. Rounded to what is stored in so many `bits` a number. The sign of a direction is fixed by
     its largest entry.
     """
-    table = teacher.item_table(features).double()
+    table = teacher.item_table(texts).double()
     _, directions = torch.linalg.eigh((table.T @ table).cpu())  # ascending
     leading = directions.flip(1)[:, :rank].T
     signs = leading.gather(1, leading.abs().argmax(1, keepdim=True)).sign()
@@ -116,7 +117,7 @@ def with_teacher_labels(
     items: Tensor,
     sequences: int,
     teachers: list[SequentialRecommender],
-    features: Tensor,
+    texts: Texts,
     form: Form,
     generator: Generator,
     fit: int = 200,
@@ -128,13 +129,13 @@ def with_teacher_labels(
     positions in `fit` steps. Works in blocks of readings, so nothing of size A·M·L·V is held. generator: on the CPU.
     """
     some = items[: max(1, FITTED // items.shape[1])]
-    known = teacher_log_labels(teachers, features, some, form.session)[some >= 0]
+    known = teacher_log_labels(teachers, texts, some, form.session)[some >= 0]
     bits = form.projection_bits
-    leading = label_projection(teachers[0], features, form.rank, bits)
-    projection = fit_projection(leading, known, features, generator, fit, bits=bits)
-    basis = label_basis(features, projection)
+    leading = label_projection(teachers[0], texts, form.rank, bits)
+    projection = fit_projection(leading, known, public(texts), generator, fit, bits=bits)
+    basis = label_basis(public(texts), projection)
     queries = []
     for block in items.split(4):
-        labels = teacher_log_labels(teachers, features, block, form.session)
+        labels = teacher_log_labels(teachers, texts, block, form.session)
         queries.append(fit_queries(labels.flatten(0, 1), basis, generator).view(*block.shape, -1))
     return SyntheticSequences(sequences, items, torch.cat(queries), projection, bits, form.session)

@@ -1,0 +1,189 @@
+"""A text encoder whose last n layers learn with the recommender (METHOD §1: the paper fine-tunes TinyBERT).
+
+What its frozen layers make of every item's tokens is computed once. A step reads those of its items alone, those of the
+subset U and of the inputs, which is what makes learning an encoder affordable:
+
+    f_φ(text) = norm(norm(mean over tokens of layers_φ(states)) − m),   e = norm(W f_φ(text))
+
+m: the mean text embedding of the untouched encoder. With untouched layers f_φ is the public text feature. A model that
+has learned is asked about the same items again and again; then `settled` puts what its layers say in their place.
+
+V items, T tokens of the longest text at hand, D_text width of the encoder.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from foster.encoder import Progress, TextEncoder, embeddings_file
+from foster.errors import UserError
+
+if TYPE_CHECKING:
+    from foster.recommender import SequentialRecommender
+
+AT_ONCE = 256  # texts that are encoded together where no gradient is asked for
+
+
+@dataclass(frozen=True, eq=False)
+class TokenStates:
+    """What the frozen layers made of all texts: states [tokens, D_text], half precision, text after text; starts and
+    lengths [V]; layers: the pretrained ones that follow; mean: m [D_text]."""
+
+    states: Tensor
+    starts: Tensor
+    lengths: Tensor
+    layers: nn.Module
+    mean: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class TunableTexts:
+    """Texts of items as models with learning layers read them; in the place of a tensor of features [V, D_text], with
+    as much of one as is asked for. ids [V']: of the items at hand; features [V', D_text]: their public ones."""
+
+    ids: Tensor
+    features: Tensor
+    store: TokenStates
+
+    @classmethod
+    def of(cls, features: Tensor, store: TokenStates) -> TunableTexts:
+        return cls(torch.arange(len(features), device=features.device), features, store)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, rows: Tensor) -> TunableTexts:
+        return replace(self, ids=self.ids[rows], features=self.features[rows])
+
+    @property
+    def shape(self) -> torch.Size:
+        return self.features.shape
+
+    @property
+    def device(self) -> torch.device:
+        return self.features.device
+
+    def padded(self) -> tuple[Tensor, Tensor]:
+        """States [V', T, D_text] and which of them are tokens [V', T]."""
+        starts, lengths = self.store.starts[self.ids], self.store.lengths[self.ids]
+        place = torch.arange(int(lengths.max()), device=self.device)
+        there = place < lengths.unsqueeze(1)
+        return self.store.states[torch.where(there, starts.unsqueeze(1) + place, 0)].float(), there
+
+
+Texts = Tensor | TunableTexts
+
+
+def public(texts: Texts) -> Tensor:
+    """The public text features [V, D_text], whatever learns."""
+    return texts.features if isinstance(texts, TunableTexts) else texts
+
+
+class Learning(nn.Module):
+    """The last layers of an encoder, learning."""
+
+    def __init__(self, store: TokenStates) -> None:
+        super().__init__()
+        self.layers = copy.deepcopy(store.layers).requires_grad_()
+        self.mean = store.mean  # no parameter and no buffer: public, and the same in every copy
+
+    def forward(self, texts: Texts) -> Tensor:
+        """f_φ [V', D_text]."""
+        if isinstance(texts, Tensor):
+            raise TypeError("learning layers read tokens, not features")
+        if torch.is_grad_enabled():
+            return self._encoded(texts)
+        # alike long ones together, as padding is computed too
+        order = texts.store.lengths[texts.ids].argsort(stable=True)
+        found = torch.cat([self._encoded(texts[rows]) for rows in order.split(AT_ONCE)])
+        return found[order.argsort()]
+
+    def _encoded(self, texts: TunableTexts) -> Tensor:
+        states, there = texts.padded()
+        mask = torch.zeros(there.shape, device=texts.device).masked_fill(~there, torch.finfo(torch.float32).min)
+        hidden = self.layers(states, attention_mask=mask[:, None, None, :]).last_hidden_state
+        pooled = (hidden * there.unsqueeze(-1)).sum(1) / there.sum(1, keepdim=True)
+        return F.normalize(F.normalize(pooled, dim=-1) - self.mean, dim=-1)
+
+
+class Settled(nn.Module):
+    """What learned layers say of the whole catalogue [V, D_text], in their place."""
+
+    def __init__(self, found: Tensor) -> None:
+        super().__init__()
+        self.found = nn.Parameter(found, requires_grad=False)
+
+    def forward(self, texts: Texts) -> Tensor:
+        """f_φ [V', D_text]; features alone must be those of the whole catalogue."""
+        if not isinstance(texts, Tensor):
+            return self.found[texts.ids]
+        if len(texts) != len(self.found):
+            raise ValueError(f"{len(texts)} features for a catalogue of {len(self.found)} items")
+        return self.found
+
+
+@torch.no_grad()
+def settled(model: SequentialRecommender, texts: Texts) -> SequentialRecommender:
+    """The model, its learning layers, if it has any, replaced by what they say of the texts of the whole catalogue."""
+    if isinstance(model.text, Learning):
+        model.text = Settled(model.text(texts))
+    return model
+
+
+def token_states(
+    encoder: TextEncoder,
+    texts: Sequence[str],
+    count: int,
+    mean: Tensor,
+    cache: Path,
+    device: torch.device,
+    progress: Progress | None = None,
+) -> TokenStates:
+    """The texts up to the encoder's last `count` layers, from the cache when the same encoder has read the same texts.
+
+    mean: of their embeddings [D_text]. Raises UserError for an encoder that cannot be had or has no such layers.
+    """
+    tokenizer, model = encoder.load(device)
+    layers = getattr(getattr(model, "encoder", None), "layer", None)
+    if not isinstance(layers, nn.ModuleList):
+        raise UserError(
+            f"layers of {encoder.name!r} cannot be fine-tuned; choose a BERT-like encoder, or tune 0 layers"
+        )
+    if not 1 <= count <= len(layers):
+        raise UserError(f"{count} layers are to be tuned, {encoder.name!r} has {len(layers)}; tune 0 to {len(layers)}")
+    path = states_file(encoder, texts, count, cache)
+    if not path.is_file():
+        found: list[Tensor] = []
+        with torch.inference_mode():
+            for start in range(0, len(texts), encoder.batch_size):
+                tokens = encoder.tokens(tokenizer, texts[start : start + encoder.batch_size]).to(device)
+                hidden = model(**tokens, output_hidden_states=True).hidden_states[-1 - count]
+                sizes = tokens["attention_mask"].sum(1).tolist()
+                found += [rows[:size].half().cpu() for rows, size in zip(hidden, sizes, strict=True)]
+                if progress is not None:
+                    progress(len(found), len(texts))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(f".{os.getpid()}.partial")
+        lengths = torch.tensor([len(rows) for rows in found])
+        save_file({"states": torch.cat(found), "lengths": lengths}, partial)
+        partial.replace(path)
+    kept = {name: value.to(device) for name, value in load_file(path).items()}
+    last = copy.deepcopy(model.encoder)
+    last.layer = last.layer[-count:]
+    starts = kept["lengths"].cumsum(0) - kept["lengths"]
+    return TokenStates(kept["states"], starts, kept["lengths"], last.requires_grad_(False), mean.to(device))
+
+
+def states_file(encoder: TextEncoder, texts: Sequence[str], count: int, cache: Path) -> Path:
+    """Where the cache keeps them; it may not exist."""
+    return embeddings_file(encoder, texts, cache).with_suffix(f".tokens-{count}.safetensors")
