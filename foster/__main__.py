@@ -129,6 +129,13 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--encoder", default="minilm", metavar="NAME|PATH", help="text encoder: a name or a folder (default: minilm)"
     )
+    run.add_argument(
+        "--tuned-layers",
+        type=whole_number,
+        default=0,
+        metavar="N",
+        help="last layers of the encoder that learn with every recommender (default: 0; slow without a GPU)",
+    )
     run.add_argument("--device", default="auto", metavar="|".join(DEVICES), help="where to compute (default: auto)")
     run.add_argument(
         "--report-test", action="store_true", help="also report the test items, once you are done choosing"
@@ -186,6 +193,7 @@ def _add_benchmarks(bench: argparse.ArgumentParser) -> None:
         child.add_argument("--sequences", type=whole_number, default=20, metavar="N", help="as of foster run")
         child.add_argument("--length", type=whole_number, default=20, metavar="N", help="as of foster run")
         child.add_argument("--encoder", default="minilm", metavar="NAME|PATH", help="as of foster run")
+        child.add_argument("--tuned-layers", type=whole_number, default=0, metavar="N", help="as of foster run")
         child.add_argument("--device", default="auto", metavar="|".join(DEVICES), help="as of foster run")
         child.add_argument(
             "--minutes", type=number, default=8.0, metavar="N", help="how long this call works (default: 8)"

@@ -272,6 +272,7 @@ def _measured_spec(arguments: Namespace, students: int, report_test: bool) -> Ru
         length=arguments.length,
         students=students,
         encoder=_encoder(arguments.encoder),
+        tuned_layers=arguments.tuned_layers,
         device=arguments.device,
         report_test=report_test,
     )
@@ -322,6 +323,7 @@ def _spec(arguments: Namespace) -> RunSpec:
         students=arguments.students,
         seed=arguments.seed,
         encoder=_encoder(arguments.encoder),
+        tuned_layers=arguments.tuned_layers,
         device=arguments.device,
         report_test=arguments.report_test,
     )

@@ -48,6 +48,8 @@ class Toy:
             return f"the seed is {self.seed} here, not {spec.seed}"
         if spec.report_test:
             return "test items are not reported here"
+        if spec.tuned_layers:
+            return "the text encoder does not learn here"
         return ""
 
 

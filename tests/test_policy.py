@@ -40,6 +40,7 @@ def test_visitors_launch_toys_only() -> None:
         ({"students": 2}, "at most 1 student"),
         ({"seed": 1}, "the seed is 0 here, not 1"),
         ({"report_test": True}, "test items are not reported"),
+        ({"tuned_layers": 1}, "encoder does not learn"),
         ({"data": "/srv/log"}, "this data set cannot be used here"),
         ({"encoder": "org/huge"}, "this encoder cannot be used here"),
     ],

@@ -21,6 +21,7 @@ OTHER = {
     "encoder": "some/folder",
     "device": "cpu",
     "report_test": True,
+    "tuned_layers": 2,
 }
 
 
@@ -66,6 +67,8 @@ def test_equal_specifications_have_equal_hashes_of_16_digits() -> None:
         ("data", "a\0b"),
         ("encoder", None),
         ("report_test", 1),
+        ("tuned_layers", -1),
+        ("tuned_layers", 101),
     ],
 )
 def test_a_value_out_of_range_is_named_in_one_line(name: str, value: object) -> None:

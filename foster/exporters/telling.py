@@ -63,7 +63,10 @@ def settings(run: FinishedRun) -> list[tuple[str, str]]:
         ("Budget", f"{words.plural(spec.sequences, 'sequence')} × {words.plural(spec.length, 'position')}"),
         ("Regularisation γ", f"{spec.regularisation:g}"),
         ("Distillation steps", steps),
-        ("Text encoder", run.encoder),
+        (
+            "Text encoder",
+            run.encoder + (f", last {words.plural(n, 'layer')} tuned" if (n := spec.tuned_layers) else ""),
+        ),
         ("Student's recipe", ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in recipe.items() if v is not None)),
         ("Fresh students a row", words.count(spec.students)),
         ("Seed", str(spec.seed)),

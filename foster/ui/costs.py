@@ -77,7 +77,7 @@ def _one_expert(entrant: Entrant) -> float | None:
 def _same_expert(first: Entrant, second: Entrant) -> bool:
     a, b = first.spec, second.spec
     same_device = first.report.get("device") == second.report.get("device")
-    return (a.data, a.encoder) == (b.data, b.encoder) and same_device
+    return (a.data, a.encoder, a.tuned_layers) == (b.data, b.encoder, b.tuned_layers) and same_device
 
 
 def told(entrant: Entrant, others: Sequence[Entrant], part: Part) -> str:

@@ -78,7 +78,12 @@ def at_most(spec: RunSpec, log_bytes: int) -> int:
 
 def forecast(spec: RunSpec, data: LogSize, earlier: Iterable[Earlier]) -> Span | None:
     """None where no finished run tells anything."""
-    known = [each for each in earlier if spec.device == "auto" or each.device.partition(":")[0] == spec.device]
+    known = [
+        each
+        for each in earlier
+        if each.spec.tuned_layers == spec.tuned_layers
+        and (spec.device == "auto" or each.device.partition(":")[0] == spec.device)
+    ]
     if not known:
         return None
     # Experts that came from the cache say nothing about other data.

@@ -176,6 +176,7 @@ FIELD_NAMES = {
     "students": "Fresh students a row",
     "seed": "Seed",
     "encoder": "Text encoder",
+    "tuned_layers": "Encoder layers that learn",
     "device": "Device asked for",
     "report_test": "Test items reported",
 }

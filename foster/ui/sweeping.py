@@ -195,8 +195,8 @@ def _time(selection: Selection, run: Run, shown: Grid, plan: Plan) -> str:
 def _shares_expert(run: Run, spec: RunSpec) -> bool:
     """Whether this store's cache should hold the full-data model; that of a shipped run was trained elsewhere."""
     mine = run.spec
-    same = (mine.data, mine.encoder, mine.length, mine.seed) == (spec.data, spec.encoder, spec.length, spec.seed)
-    return same and not run.read_only
+    asked = ("data", "encoder", "tuned_layers", "length", "seed")
+    return not run.read_only and all(getattr(mine, name) == getattr(spec, name) for name in asked)
 
 
 def _watch(

@@ -21,7 +21,8 @@ SEQUENCES = (1, 2, 5, 10, 20, 40, 60, 100)
 LENGTHS = (5, 10, 20, 30, 50, 100)
 REGULARISATION = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 DEVICE_NAMES = {"auto": "GPU if there is one", "cpu": "CPU", "cuda": "GPU"}
-FIELDS = ("sequences", "length", "regularisation", "steps", "students", "encoder", "seed", "device", "report_test")
+FIELDS = ("sequences", "length", "regularisation", "steps", "students", "encoder", "tuned_layers", "seed", "device",
+          "report_test")  # fmt: skip
 FILLED = "form-filled-from"  # the run whose settings the form was filled with last
 
 N = TypeVar("N", int, float)
@@ -142,6 +143,15 @@ def _rest(keep: dict[str, Any]) -> dict[str, Any]:
             help="Each row of the report is a mean over so many students.",
         )
         encoder = _encoder(keep)
+        tuned_layers = st.number_input(
+            "Encoder layers that learn",
+            0,
+            100,
+            key="form-tuned-layers",
+            **keep,
+            help="So many of the text encoder's last layers learn with every recommender, full-data and distilled; 0 "
+            "leaves it as it is. Takes many times as long: meant for a GPU.",
+        )
         seed = st.number_input("Seed", 0, 2**31 - 1, key="form-seed", **keep)
         device = st.segmented_control(
             "Computed on",
@@ -159,6 +169,7 @@ def _rest(keep: dict[str, Any]) -> dict[str, Any]:
         )
     return {
         "encoder": encoder,
+        "tuned_layers": int(tuned_layers or 0),
         "steps": None if steps is None else int(steps),
         "students": int(students or 1),
         "seed": int(seed or 0),
@@ -175,7 +186,13 @@ def _rest_of_toy(toy: Toy, keep: dict[str, Any]) -> dict[str, Any]:
 def _smaller(start: RunSpec, toy: Toy) -> RunSpec:
     """The largest toy, from which a visitor begins."""
     return replace(
-        start, sequences=toy.sequences, length=toy.length, steps=toy.steps, students=toy.students, seed=toy.seed
+        start,
+        sequences=toy.sequences,
+        length=toy.length,
+        steps=toy.steps,
+        students=toy.students,
+        seed=toy.seed,
+        tuned_layers=0,
     )
 
 
@@ -192,7 +209,7 @@ def _encoder(keep: dict[str, Any]) -> str:
         format_func=lambda name: names.get(name, name),
         key="form-encoder",
         **keep,
-        help="It turns titles into vectors, and its weights stay as they are. The server was started with this list.",
+        help="It turns titles into vectors. The server was started with this list.",
     )
     return chosen if chosen in names else MINILM
 

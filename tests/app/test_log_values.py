@@ -124,6 +124,12 @@ def test_more_of_anything_takes_longer_and_is_less_sure() -> None:
     assert larger.high / larger.low >= 4
 
 
+def test_only_runs_that_tuned_as_much_of_the_encoder_tell() -> None:
+    tuned = RunSpec(tuned_layers=1)
+    assert forecast(tuned, DATA, [earlier()]) is None
+    assert centre(forecast(tuned, DATA, [earlier(), earlier(spec=tuned)])) == pytest.approx(sum(SECONDS.values()))
+
+
 def test_the_nearest_run_tells_and_a_cached_expert_does_not() -> None:
     far, cached = earlier(spec=RunSpec(sequences=100, length=100)), {**SECONDS, "experts": 0.2}
     near = forecast(RunSpec(), DATA, [far, earlier()])

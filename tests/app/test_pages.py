@@ -231,7 +231,7 @@ def test_the_form_launches_what_it_says(store: Path, visit: Open, monkeypatch: p
 def form(app: AppTest) -> dict[str, object]:
     """What the form on Distil holds."""
     fields = [app.select_slider(key=f"form-{name}") for name in ("sequences", "length", "regularisation")]
-    fields += [app.number_input(key=f"form-{name}") for name in ("steps", "students", "seed")]
+    fields += [app.number_input(key=f"form-{name}") for name in ("steps", "students", "seed", "tuned-layers")]
     fields += [app.button_group(key="form-device"), app.toggle(key="form-report-test"), app.selectbox(key="url-data")]
     return {str(field.key).removeprefix("form-"): field.value for field in fields}
 
@@ -242,7 +242,8 @@ def varied(folder: Path, **fields: object) -> dict[str, object]:
     (folder / "spec.json").write_text(json.dumps(spec))
     names = ("sequences", "length", "regularisation", "steps", "students", "seed", "device")
     source = "sample" if spec["data"] == "sample" else Path(spec["data"]).name
-    return {name: spec[name] for name in names} | {"report-test": spec["report_test"], "url-data": source}
+    more = {"report-test": spec["report_test"], "tuned-layers": spec.get("tuned_layers", 0), "url-data": source}
+    return {name: spec[name] for name in names} | more
 
 
 def test_the_form_is_filled_from_the_run_that_the_address_asks_for(
@@ -250,6 +251,7 @@ def test_the_form_is_filled_from_the_run_that_the_address_asks_for(
 ) -> None:
     monkeypatch.setenv("FOSTER_DATA", "/srv/films")
     odd = {"sequences": 17, "length": 9, "regularisation": 0.07, "steps": 123, "students": 5, "seed": 42}
+    odd |= {"tuned_layers": 2}
     first = varied(lay_run(store), **odd, device="cpu", report_test=True, data="/srv/films")
     second = varied(lay_run(store, RUN.replace("0001", "0002")), steps=None, seed=7)
     untouched = form(visit("pages/distil.py"))
