@@ -78,7 +78,8 @@ class TunableTexts:
         starts, lengths = self.store.starts[self.ids], self.store.lengths[self.ids]
         place = torch.arange(int(lengths.max()), device=self.device)
         there = place < lengths.unsqueeze(1)
-        return self.store.states[torch.where(there, starts.unsqueeze(1) + place, 0)].float(), there
+        rows = torch.where(there, starts.unsqueeze(1) + place, 0)
+        return self.store.states[rows].to(self.features.dtype), there
 
 
 Texts = Tensor | TunableTexts
@@ -110,7 +111,7 @@ class Learning(nn.Module):
 
     def _encoded(self, texts: TunableTexts) -> Tensor:
         states, there = texts.padded()
-        mask = torch.zeros(there.shape, device=texts.device).masked_fill(~there, torch.finfo(torch.float32).min)
+        mask = states.new_zeros(there.shape).masked_fill(~there, torch.finfo(states.dtype).min)
         hidden = self.layers(states, attention_mask=mask[:, None, None, :]).last_hidden_state
         pooled = (hidden * there.unsqueeze(-1)).sum(1) / there.sum(1, keepdim=True)
         return F.normalize(F.normalize(pooled, dim=-1) - self.mean, dim=-1)

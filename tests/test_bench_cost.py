@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import Tensor
 from foster.bench import cost
 from foster.bench.apart import above
 from foster.bench.cost import QUICK, WARM, FileFeatures, random_features, unrolled_rows
-from foster.bench.steps import Losses, exact, first_order, planted_losses, unrolled
+from foster.bench.steps import Losses, exact, first_order, planted_losses, planted_texts, unrolled
 from foster.run_files import to_json
 
 
@@ -29,9 +30,10 @@ def descended(losses: Losses, q: Tensor, updates: int, rate: float) -> float:
 
 
 @pytest.mark.usefixtures("double")
-@pytest.mark.parametrize("updates", [1, 3])
-def test_the_unrolled_gradient_equals_finite_differences(updates: int) -> None:
-    losses, q = planted_losses(WARM, random_features(WARM, "cpu"))
+@pytest.mark.parametrize(("updates", "layers"), [(1, 0), (3, 0), (2, 1)])
+def test_the_unrolled_gradient_equals_finite_differences(updates: int, layers: int) -> None:
+    size = replace(WARM, tuned_layers=layers)
+    losses, q = planted_losses(size, planted_texts(size, random_features(size, "cpu")))
     gradient = unrolled(losses, q, updates, rate=0.5)
     assert float(gradient.norm()) > 0
     for way in (gradient / gradient.norm(), torch.randn(q.shape, generator=torch.Generator().manual_seed(0))):
@@ -45,6 +47,18 @@ def test_the_exact_step_is_the_unrolled_one_for_a_rate_that_vanishes() -> None:
     losses, q = planted_losses(WARM, random_features(WARM, "cpu"))
     rate = 1e-7
     torch.testing.assert_close(exact(losses, q), unrolled(losses, q, 1, rate) / rate, rtol=1e-3, atol=1e-9)
+
+
+def test_in_every_form_the_encoder_learns_where_it_is_to() -> None:
+    size = replace(WARM, tuned_layers=2)
+    texts = planted_texts(size, random_features(size, "cpu"))
+    losses, _ = planted_losses(size, texts)
+    learned = [name for name in losses.weights() if ".text." in name]
+    assert len(learned) == 2 * 16  # tensors of a BERT layer
+    running = first_order(size, texts)
+    before = [w.clone() for w in texts.store.layers.parameters()]  # type: ignore[union-attr]
+    running()
+    assert all(torch.equal(a, b) for a, b in zip(texts.store.layers.parameters(), before, strict=True))  # type: ignore[union-attr]
 
 
 def test_all_forms_see_a_subset_of_the_size_that_is_told() -> None:
@@ -90,11 +104,16 @@ def test_beyond_the_limit_a_line_through_what_was_measured_is_told_as_such() -> 
 
 def test_the_benchmark_measures_every_form_and_catalogue() -> None:
     found = json.loads(to_json(cost.measure(True, lambda line: None)))
-    names = [(each["form"], each["updates"]) for each in found["forms"]]
-    assert names == [("first order", None), ("exact", None), *(("unrolled", w) for w in (1, 2, 4))]
+    names = [(each["form"], each["updates"], each["tuned_layers"]) for each in found["forms"]]
+    forms = [("first order", None), ("exact", None), *(("unrolled", w) for w in (1, 2, 4))]
+    assert names == [(*form, layers) for layers in (0, 1) for form in forms]
+    assert [(each["tuned_layers"], each["updates"]) for each in found["ratios"]] == [(0, 4), (1, 4)]
+    for ratio, (first, last) in zip(found["ratios"], ((0, 4), (5, 9)), strict=True):
+        assert ratio["step_s"] == found["forms"][last]["step_s"] / found["forms"][first]["step_s"]
     assert [(each["items"], each["whole"]) for each in found["catalogue"]] == [(100, True), (1_000, False)]
     for each in (*found["forms"], *found["catalogue"]):
         assert each["step_s"] > 0
         assert each["peak_mb"] >= 0
     assert "unrolled, 4 updates" in cost.text(found)
+    assert "4 updates unrolled against first order, encoder with 1 layer learning" in cost.text(found)
     assert "1,000" in cost.text(found)

@@ -19,6 +19,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any, cast
@@ -29,35 +30,46 @@ from torch import Generator, Tensor
 
 from foster.bench import Say
 from foster.bench.apart import above, apart
-from foster.bench.steps import Size, exact, first_order, planted_losses, unrolled
+from foster.bench.steps import Size, exact, first_order, planted_losses, planted_texts, unrolled
 from foster.console import table
 from foster.words import plural
 
 UPDATES = (1, 2, 4, 8, 16, 40)
+TUNED = 1  # layers of the encoder that learn in the rows that say so
 CATALOGUES = (1_000, 10_000, 100_000, 1_000_000)
 TIMES = 5  # steps that are measured, after one that is not
 LIMIT_MB = 8_192.0
-WARM = Size(items=64, subset=8, sequences=2, length=3, rank=4, real=2, text_width=16, width=8, users=20)
-QUICK = Size(items=400, subset=64, sequences=4, length=5, rank=8, real=8, text_width=32, width=16, users=40)
+WARM = Size(items=64, subset=8, sequences=2, length=3, rank=4, real=2, text_width=16, width=8, users=20, heads=2)
+QUICK = Size(items=400, subset=64, sequences=4, length=5, rank=8, real=8, text_width=32, width=16, users=40, heads=2)
 
 
 def measure(quick: bool, say: Say, *, device: str = "cpu", limit_mb: float = LIMIT_MB) -> dict[str, Any]:
-    """forms: one row a form, `extrapolated` where it was not run because it would not fit `limit_mb`; catalogue: one
-    row a number of items. Both hold peak_mb above the model's own and the median step_s of `times`."""
+    """forms: one row a form, with an encoder that is frozen and with one that learns (`tuned_layers`), `extrapolated`
+    where it was not run because it would not fit `limit_mb`; ratios: what the longest unroll takes of what the first
+    order does, for each of both; catalogue: one row a number of items. Rows hold peak_mb above the model's own and the
+    median step_s of `times`."""
     size, times = (QUICK, 2) if quick else (Size(), TIMES)
     updates, catalogues = ((1, 2, 4), (100, 1_000)) if quick else (UPDATES, CATALOGUES)
-    forms = []
-    for form in ("first order", "exact"):
-        say(f"{form}, in a process of its own")
-        forms.append(
-            {"form": form, "updates": None, "extrapolated": False, **apart(one_form, form, 0, size, times, device)}
-        )
+    forms: list[dict[str, Any]] = []
+    ratios: list[dict[str, Any]] = []
+    for layers in (0, TUNED):
+        told = f"{plural(layers, 'layer')} of the encoder learning, in a process of its own"
+        tuned = replace(size, tuned_layers=layers)
+        of_form: list[dict[str, Any]] = []
+        for form in ("first order", "exact"):
+            say(f"{form}, {told}")
+            values = apart(one_form, form, 0, tuned, times, device)
+            of_form.append({"form": form, "updates": None, "extrapolated": False, **values})
 
-    def measured(count: int) -> dict[str, float]:
-        say(f"unrolled, {count} updates, in a process of its own")
-        return apart(one_form, "unrolled", count, size, times, device)
+        def measured(count: int, tuned: Size = tuned, told: str = told) -> dict[str, float]:
+            say(f"unrolled, {plural(count, 'update')}, {told}")
+            return apart(one_form, "unrolled", count, tuned, times, device)
 
-    forms += unrolled_rows(updates, limit_mb, measured)
+        of_form += unrolled_rows(updates, limit_mb, measured)
+        forms += [{"tuned_layers": layers, **row} for row in of_form]
+        first, last = of_form[0], of_form[-1]
+        of_both = {name: last[name] / first[name] if first[name] > 0 else None for name in ("peak_mb", "step_s")}
+        ratios.append({"tuned_layers": layers, "updates": last["updates"], **of_both})
     rows = []
     for n_items in catalogues:
         say(f"first order, {n_items:,} items, in a process of its own")
@@ -69,6 +81,7 @@ def measure(quick: bool, say: Say, *, device: str = "cpu", limit_mb: float = LIM
         "times": times,
         "limit_mb": limit_mb,
         "forms": forms,
+        "ratios": ratios,
         "catalogue": rows,
     }
 
@@ -83,13 +96,20 @@ def text(found: dict[str, Any]) -> str:
     rows = [
         (
             each["form"] if each["updates"] is None else f"unrolled, {plural(each['updates'], 'update')}",
+            f"{plural(each['tuned_layers'], 'layer')} learning" if each["tuned_layers"] else "frozen",
             f"{each['peak_mb']:,.0f}",
             f"{1000 * each['step_s']:,.0f}",
             f"extrapolated, above {found['limit_mb']:,.0f} MB" if each["extrapolated"] else "",
         )
         for each in found["forms"]
     ]
-    forms = table(("step", "peak MB", "ms", ""), rows, numbers=(1, 2))
+    forms = table(("step", "encoder", "peak MB", "ms", ""), rows, numbers=(2, 3))
+    against = "\n".join(
+        f"{plural(each['updates'], 'update')} unrolled against first order, encoder "
+        f"{'with ' + plural(each['tuned_layers'], 'layer') + ' learning' if each['tuned_layers'] else 'frozen'}: "
+        f"{_times(each['peak_mb'])} the memory, {_times(each['step_s'])} the time"
+        for each in found["ratios"]
+    )
     sizes = [
         (
             f"{each['items']:,}",
@@ -100,7 +120,13 @@ def text(found: dict[str, Any]) -> str:
     ]
     head_of_sizes = ("items", "peak MB of a step", "label basis MB", "made in s", "ms a step")
     catalogue = table(head_of_sizes, sizes, numbers=range(5))
-    return f"{head}\n\n{forms}\n\nfirst order against the catalogue, text features in a file\n\n{catalogue}"
+    return (
+        f"{head}\n\n{forms}\n\n{against}\n\nfirst order against the catalogue, text features in a file\n\n{catalogue}"
+    )
+
+
+def _times(ratio: float | None) -> str:
+    return "–" if ratio is None else f"{ratio:.1f} ×"
 
 
 def unrolled_rows(
@@ -127,16 +153,18 @@ def unrolled_rows(
 
 def one_form(form: str, updates: int, size: Size, times: int, device: str) -> dict[str, float]:
     """peak_mb and step_s of a form of `foster.bench.steps`."""
-    prepared(form, updates, WARM, random_features(WARM, device))()
+    warm = replace(WARM, tuned_layers=size.tuned_layers)
+    prepared(form, updates, warm, random_features(warm, device))()
     step = prepared(form, updates, size, random_features(size, device))
     return _timed(step, times, device)
 
 
 def prepared(form: str, updates: int, size: Size, features: Tensor) -> Callable[[], object]:
     """The step of a form, ready to be taken."""
+    texts = planted_texts(size, features)
     if form == "first order":
-        return first_order(size, features)
-    losses, queries = planted_losses(size, features)
+        return first_order(size, texts)
+    losses, queries = planted_losses(size, texts)
     return lambda: exact(losses, queries) if form == "exact" else unrolled(losses, queries, updates)
 
 

@@ -7,8 +7,9 @@ KL(P ‖ p_ω), L_D the loss on real windows, α a rate of plain gradient descen
     exact         −∇_q ⟨∇_ω L_S(ω; q), v⟩ with v = ∇L_D(ω) held fixed: one mixed second derivative, a double backward
     unrolled      ∇_q L_D(ω_W), ω_{w+1} = ω_w − α ∇L_S(ω_w; q): bi-level, the graph of all W updates is kept
 
-All see the same readings, real windows of one world, as many items U, and text features that are frozen. The exact
-and the unrolled form need attention with a second derivative, which the fused kernels do not have.
+All see the same readings, real windows of one world, as many items U, and the same texts: features that are frozen, or
+tokens of which the last layers of an encoder of MiniLM's form, with random weights, learn with the model. The exact and
+the unrolled form need attention with a second derivative, which the fused kernels do not have.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from foster.distiller import DistillConfig, Distiller, View, divergence
-from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender
+from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender, fresh_recommender
 from foster.synthetic import SyntheticSequences
 from foster.training import Batch, RealWindows, Recipe
+from foster.tuning import Texts, TokenStates, TunableTexts
 
 RATE = 0.05
 Weights = dict[str, Tensor]
@@ -32,7 +34,8 @@ Weights = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Size:
-    """items: V; subset: |U|; sequences × length labels of rank `rank`, all of them one batch; real: windows a batch.
+    """items: V; subset: |U|; sequences × length labels of rank `rank`, all of them one batch; real: windows a batch;
+    tuned_layers: of the encoder that learn, and then tokens a text and heads of those layers.
 
     Histories hold half as many different items as U at most, so U is of its size for every V.
     """
@@ -46,6 +49,9 @@ class Size:
     text_width: int = 384
     width: int = 128
     users: int = 2_000
+    tuned_layers: int = 0
+    tokens: int = 16
+    heads: int = 12
 
 
 def planted_set(size: Size, device: torch.device) -> SyntheticSequences:
@@ -70,15 +76,48 @@ def planted_windows(size: Size, device: torch.device) -> RealWindows:
     return RealWindows(log, size.length, device)
 
 
-def first_order(size: Size, features: Tensor, regularisation: float = 0.0) -> Callable[[], object]:
+def planted_texts(size: Size, features: Tensor) -> Texts:
+    """The features, or texts of as many tokens each, where layers of the encoder learn."""
+    if not size.tuned_layers:
+        return features
+    from transformers import AutoModel, BertConfig
+
+    width, device, draw = size.text_width, features.device, Generator().manual_seed(5)
+    config = BertConfig(
+        vocab_size=2,
+        hidden_size=width,
+        num_hidden_layers=size.tuned_layers,
+        num_attention_heads=size.heads,
+        intermediate_size=4 * width,
+    )
+    model = AutoModel.from_config(config, attn_implementation="sdpa").to(device)
+    layers = model.encoder.eval().requires_grad_(False)
+    for weight in layers.parameters():
+        if weight.ndim == 2:
+            torch.nn.init.xavier_uniform_(weight, generator=draw)
+    states = torch.randn(size.items * size.tokens, width, generator=draw).half().to(device)
+    lengths = torch.full((size.items,), size.tokens, device=device)
+    starts = torch.arange(size.items, device=device) * size.tokens
+    return TunableTexts.of(features, TokenStates(states, starts, lengths, layers, torch.zeros(width, device=device)))
+
+
+def first_order(size: Size, texts: Texts, regularisation: float = 0.0) -> Callable[[], object]:
     """The loop's own step at its default K, over one path of anchors that is long enough not to be made anew."""
     config = DistillConfig(
         steps=10_000, paths=1, subset=size.subset, real_batch=size.real, regularisation=regularisation
     )
-    recipe = Recipe(steps=1_000_000, learning_rate=2e-2, matrix_rate=0.05, dropout=0.0, batch_size=size.sequences)
-    start, windows = planted_set(size, features.device), planted_windows(size, features.device)
-    expert = build_recommender(size.text_width, shape(size), Generator().manual_seed(4)).to(features.device)
-    running = Distiller(start, features, windows, shape(size), recipe, config, seed=0, experts=[expert]).run()
+    recipe = Recipe(
+        steps=1_000_000,
+        learning_rate=2e-2,
+        matrix_rate=0.05,
+        dropout=0.0,
+        batch_size=size.sequences,
+        text_rate=1e-4 if size.tuned_layers else None,
+    )
+    start, windows = planted_set(size, texts.device), planted_windows(size, texts.device)
+    # an expert has learned: it looks up what its encoder says, as it does features
+    expert = build_recommender(size.text_width, shape(size), Generator().manual_seed(4)).to(texts.device)
+    running = Distiller(start, texts, windows, shape(size), recipe, config, seed=0, experts=[expert]).run()
     return lambda: next(running)
 
 
@@ -107,14 +146,14 @@ class Losses(nn.Module):
         return {f"model.{name}": w.detach().clone().requires_grad_() for name, w in self.model.named_parameters()}
 
 
-def planted_losses(size: Size, features: Tensor) -> tuple[Losses, Tensor]:
+def planted_losses(size: Size, texts: Texts) -> tuple[Losses, Tensor]:
     """The losses of one view of the planted world at a fresh model, and the label queries."""
-    device, draw = features.device, Generator().manual_seed(3)
+    device, draw = texts.device, Generator().manual_seed(3)
     start, windows = planted_set(size, device), planted_windows(size, device)
     real = windows.draw(size.real, draw)
     config = DistillConfig(subset=size.subset)
-    view = Distiller(start, features, windows, shape(size), Recipe(), config, seed=3)._view([real], draw)
-    model = build_recommender(size.text_width, shape(size), draw).to(device)
+    view = Distiller(start, texts, windows, shape(size), Recipe(), config, seed=3)._view([real], draw)
+    model = fresh_recommender(texts, shape(size), draw)
     return Losses(model, view, real), start.queries
 
 
