@@ -142,7 +142,7 @@ def _one_kind(run: Run, cache: Path, name: str, part: Part) -> None:
             draws = {row: (replace(shape_of(by), **kind.changes), make(), by) for row, (make, by) in told.items()}
             if kind.texts is not None:
                 features = public_features(kind.texts(world.dataset.catalog.texts)).to(world.device)
-                world = replace(world, features=features, key=f"{world.key}/{name}")
+                world = replace(world, features=features, key=f"{world.key}/{name}", store=None)
             full_shape = replace(pipeline.expert_shape(world, spec.length), **kind.changes)
             with all_cores():
                 expert = pipeline.expert_of(spec, writer, world, full_shape, cache, clock)
