@@ -190,7 +190,7 @@ def _add_benchmarks(bench: argparse.ArgumentParser) -> None:
         child.set_defaults(options=lambda _: {})
     for name in ("headline", "ablations", "sweep", "transfer"):
         child = children[name]
-        child.add_argument("--sequences", type=whole_number, default=20, metavar="N", help="as of foster run")
+        child.add_argument("--sequences", type=whole_number, metavar="N", help="as of foster run")
         child.add_argument("--length", type=whole_number, default=20, metavar="N", help="as of foster run")
         child.add_argument("--encoder", default="minilm", metavar="NAME|PATH", help="as of foster run")
         child.add_argument("--tuned-layers", type=whole_number, default=0, metavar="N", help="as of foster run")

@@ -240,6 +240,11 @@ def _to_be_written(name: str | None) -> Path | None:
 
 
 def sweep_options(arguments: Namespace) -> dict[str, Any]:
+    if arguments.over == "sequences" and arguments.sequences is not None:
+        raise UserError(f"--sequences is {arguments.sequences}, but it is what is varied; give --values instead")
+    out, svg = _to_be_written(arguments.out), _to_be_written(arguments.svg)
+    if svg is not None and out is not None and out.resolve() == svg.resolve():
+        raise UserError(f"--out and --svg are both {svg}; give two files")
     return {
         "root": open_store(arguments).root,
         "data": [_data(name) for name in arguments.data],
@@ -247,7 +252,7 @@ def sweep_options(arguments: Namespace) -> dict[str, Any]:
         "over": arguments.over,
         "values": arguments.values,
         "minutes": _minutes(arguments),
-        "svg": _to_be_written(arguments.svg),
+        "svg": svg,
         "execute": arguments.execute,
     }
 
@@ -268,7 +273,7 @@ def ablations_options(arguments: Namespace) -> dict[str, Any]:
 def _measured_spec(arguments: Namespace, students: int, report_test: bool) -> RunSpec:
     """Of a benchmark's runs, but for their data and seed."""
     return RunSpec(
-        sequences=arguments.sequences,
+        sequences=RunSpec.sequences if arguments.sequences is None else arguments.sequences,
         length=arguments.length,
         students=students,
         encoder=_encoder(arguments.encoder),

@@ -98,6 +98,7 @@ def test_headline_is_asked_with_data_seeds_and_a_budget(
 def test_ablations_and_cost_are_asked_with_theirs(foster: Foster, asked: dict[str, dict[str, Any]]) -> None:
     assert foster("bench", "ablations", "--data", "sample", "--students", "2")[0] == 0
     assert asked["ablations"]["data"] == "sample"
+    assert asked["ablations"]["spec"].sequences == 20
     assert (asked["ablations"]["spec"].students, asked["ablations"]["spec"].report_test) == (2, False)
     assert foster("bench", "ablations", "--quick", "--report-test")[0] == 0
     assert (asked["ablations"]["quick"], asked["ablations"]["data"]) == (True, None)
@@ -108,11 +109,11 @@ def test_ablations_and_cost_are_asked_with_theirs(foster: Foster, asked: dict[st
 def test_a_sweep_is_asked_with_its_values_and_its_chart(
     foster: Foster, asked: dict[str, dict[str, Any]], tmp_path: Path
 ) -> None:
-    words = "bench sweep --data sample --over regularisation --values 0 0.1 --students 1 --svg"
+    words = "bench sweep --data sample --over regularisation --values 0 0.1 --students 1 --sequences 7 --svg"
     assert foster(*words.split(), str(tmp_path / "chart.svg"))[0] == 0
     given = asked["sweep"]
     assert (given["over"], given["values"], given["svg"]) == ("regularisation", [0, 0.1], tmp_path / "chart.svg")
-    assert (given["data"], given["spec"].students) == (["sample"], 1)
+    assert (given["data"], given["spec"].students, given["spec"].sequences) == (["sample"], 1, 7)
     code, _, err = foster(*words.split(), str(tmp_path / "nowhere" / "chart.svg"))
     assert code == 2
     assert "cannot be written" in err
@@ -127,6 +128,9 @@ def test_a_sweep_is_asked_with_its_values_and_its_chart(
         ("headline --data sample --minutes nan", "give a number above 0"),
         ("headline --data sample --length 1", "length is 1; give a whole number from 2 to 500"),
         ("ablations --data sample --students 0", "students is 0; give a whole number from 1 to 100"),
+        ("sweep --data sample --sequences 5", "--sequences is 5, but it is what is varied; give --values"),
+        ("sweep --data sample --out both.json --svg ./both.json", "give two files"),
+        ("ablations --data sample --tuned-layers 101", "tuned_layers is 101; give a whole number from 0 to 100"),
         ("cost --limit-mb 0", "give a number above 0"),
         ("cost --device tpu", "choose one of auto, cpu, cuda"),
     ],
