@@ -40,7 +40,7 @@ from foster.recommender import RecommenderConfig, SequentialRecommender, fresh_r
 from foster.subset import ItemSubset, draw_subset, read_with, whole_catalogue
 from foster.synthetic import SyntheticSequences, as_readings, in_sessions
 from foster.training import Batch, RealWindows, Recipe, Trainer, mix, states_at
-from foster.tuning import Texts, public
+from foster.tuning import Learning, Texts, public
 
 T = TypeVar("T")
 
@@ -114,9 +114,23 @@ class View:
     basis: Tensor
     session: int | None = None
 
-    def scores(self, model: SequentialRecommender, rows: Tensor, dropout: Generator | None = None) -> Tensor:
-        """log p [rows, L, U] of readings, corrected by inclusion probability."""
-        table = model.item_table(self.texts)
+    def table(self, model: SequentialRecommender, rows: Tensor | None = None, real: Batch | None = None) -> Tensor:
+        """e [V', D] by a model. Where layers of its encoder learn and rows are given: of U and of what those readings
+        and real windows hold alone, 0 elsewhere, as encoding texts is most of a step then."""
+        if rows is None or not isinstance(model.text, Learning):
+            return model.item_table(self.texts)
+        asked = [torch.arange(len(self.subset.items), device=rows.device), self.items[rows].flatten()]
+        if real is not None:
+            asked.append(self._rows_of(real).flatten())
+        some = torch.cat(asked).unique()
+        found = model.item_table(self.texts[some])
+        return found.new_zeros(len(self.texts), found.shape[1]).index_copy(0, some, found)
+
+    def scores(
+        self, model: SequentialRecommender, rows: Tensor, dropout: Generator | None = None, table: Tensor | None = None
+    ) -> Tensor:
+        """log p [rows, L, U] of readings, corrected by inclusion probability. table: where it is known."""
+        table = self.table(model, rows) if table is None else table
         read = mix(table, self.items[rows], self.shares[rows])
         hidden = as_readings(model(in_sessions(read, self.session), dropout), len(rows), read.shape[1])
         return (model.logits(hidden, table[: len(self.subset.items)]) - self.subset.log_inclusion).log_softmax(-1)
@@ -125,16 +139,25 @@ class View:
         """log P [rows, L, U] of queries [rows, L, r], corrected likewise."""
         return (queries @ self.basis.T - self.subset.log_inclusion).log_softmax(-1)
 
-    def real_logits(self, model: SequentialRecommender, real: Batch) -> Tensor:
+    def _rows_of(self, real: Batch) -> Tensor:
+        """Rows of the table [B, L, k] of what real windows hold."""
+        order = self.ids.argsort()
+        return order[torch.searchsorted(self.ids[order], real.items.contiguous())]
+
+    def real_logits(self, model: SequentialRecommender, real: Batch, table: Tensor | None = None) -> Tensor:
         """Logits [N, U] at the N positions of real windows that an event follows. Dropout is off: the direction towards
         the real data should not be noise."""
-        table = model.item_table(self.texts)
-        order = self.ids.argsort()
-        rows = order[torch.searchsorted(self.ids[order], real.items.contiguous())]
-        hidden = states_at(model, mix(table, rows, real.weights), real.targets >= 0)
+        table = self.table(model) if table is None else table
+        hidden = states_at(model, mix(table, self._rows_of(real), real.weights), real.targets >= 0)
         return model.logits(hidden, table[: len(self.subset.items)]) - self.subset.log_inclusion
 
-    def real_loss(self, model: SequentialRecommender, real: Batch, experts: Sequence[SequentialRecommender]) -> Tensor:
+    def real_loss(
+        self,
+        model: SequentialRecommender,
+        real: Batch,
+        experts: Sequence[SequentialRecommender],
+        table: Tensor | None = None,
+    ) -> Tensor:
         """L_D on U: cross-entropy to what the experts expect on average; without any, to the events themselves."""
         if not experts:
             targets = self.subset.rows(real.targets[real.targets >= 0])
@@ -142,7 +165,7 @@ class View:
             with torch.no_grad():
                 expected = [self.real_logits(expert, real).softmax(-1) for expert in experts]
                 targets = torch.stack(expected).mean(0)
-        return torch.nn.functional.cross_entropy(self.real_logits(model, real), targets)
+        return torch.nn.functional.cross_entropy(self.real_logits(model, real, table), targets)
 
 
 def divergence(log_labels: Tensor, log_p: Tensor) -> Tensor:
@@ -263,10 +286,12 @@ class Distiller:
     def _descend(self, trainer: Trainer, view: View, rows: Tensor, real: Batch | None = None) -> float:
         """One step of a student on S, and with `real` on c·L_D as well; returns L_D."""
         labels = view.log_labels(self.queries[rows])
-        loss = divergence(labels, view.scores(trainer.model, rows, trainer.generator))
+        # texts are encoded once for both losses; features are cheap
+        table = view.table(trainer.model, rows, real) if isinstance(trainer.model.text, Learning) else None
+        loss = divergence(labels, view.scores(trainer.model, rows, trainer.generator, table))
         on_real = torch.zeros((), device=self.device)
         if real is not None:
-            on_real = view.real_loss(trainer.model, real, self.experts)
+            on_real = view.real_loss(trainer.model, real, self.experts, table)
         trainer.descend(loss + self.config.real_weight * on_real)
         self.each_step()
         return float(on_real.detach())
@@ -279,8 +304,11 @@ class Distiller:
         project = self._metric(view) @ (view.basis - view.basis.mean(0)).T
         found, sums = [], torch.zeros(3, dtype=torch.float64)
         everything = torch.arange(len(self.queries), device=self.device)
+        tables = view.table(theta), view.table(omega)
         for rows in everything.split(16):
-            log_theta, log_omega = view.scores(theta, rows), view.scores(omega, rows)
+            log_theta, log_omega = (
+                view.scores(model, rows, table=table) for model, table in zip((theta, omega), tables, strict=True)
+            )
             labels = view.log_labels(self.queries[rows])
             found.append((log_theta - log_omega) @ project.T)
             entropy = -(labels.exp() * labels).sum(-1).mean()

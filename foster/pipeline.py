@@ -133,7 +133,9 @@ def prepare(spec: RunSpec, run: RunWriter, cache: Path, clock: Clock) -> tuple[W
     with clock.stage("embed"), all_cores():
         world = _embed(spec, run, dataset, split, device, cache)
     with clock.stage("experts"), all_cores():
-        shape, positions = expert_shape(world, spec.length), spec.sequences * spec.length
+        shape = expert_shape(world, spec.length)
+        # where the encoder learns, reading costs so much more that one has to do
+        positions = spec.sequences * spec.length if world.store is None else 0
         first = expert_of(spec, run, world, shape, cache, clock, (0, default_experts(positions, 0)))
         window = np.minimum(np.diff(split.train.offsets), shape.max_length).mean()
         count = default_experts(positions, round(first.steps[-1] * ExpertConfig().batch_size * window))
@@ -233,9 +235,9 @@ def _embed(spec: RunSpec, run: RunWriter, dataset: Dataset, split: Split, device
         embeddings, origin = item_embeddings(encoder, texts, cache, device, progress), encoder.identity
     store = None
     if spec.tuned_layers:
-        encoder, mean = TextEncoder.named(spec.encoder), embeddings.mean(0)
+        encoder = TextEncoder.named(spec.encoder)
         run.uses(states_file(encoder, texts, spec.tuned_layers, cache))
-        store = token_states(encoder, texts, spec.tuned_layers, mean, cache, device, progress)
+        store = token_states(encoder, texts, spec.tuned_layers, embeddings, cache, device, progress)
         origin = f"{origin}, {spec.tuned_layers} layers tuned"
     digest = hashlib.sha256(f"{dataset.catalog.fingerprint}/{origin}".encode())
     digest.update(split.train.items.tobytes() + split.train.offsets.tobytes() + split.valid.tobytes())

@@ -56,8 +56,8 @@ def save_model(path: Path, model: SequentialRecommender) -> None:
     partial.replace(path)
 
 
-def load_model(path: Path, text_width: int) -> SequentialRecommender:
-    """The model of `save_model`, in single precision on the CPU.
+def load_model(path: Path, text_width: int, n_items: int | None = None) -> SequentialRecommender:
+    """The model of `save_model`, in single precision on the CPU. n_items: of the catalogue that it will be asked about.
 
     Raises UserError for a file that is missing, damaged, of another schema, not exactly of the shape that its header
     names, or made for text features of another width.
@@ -78,6 +78,9 @@ def load_model(path: Path, text_width: int) -> SequentialRecommender:
             )
         model = build_recommender(text_width, RecommenderConfig(**shape["config"]), Generator().manual_seed(0))
         if LEARNED in tensors:
+            learned = tuple(tensors[LEARNED].shape)
+            if len(learned) != 2 or learned[1] != text_width or n_items not in (None, learned[0]):
+                raise ValueError(f"what its encoder learned is of shape {learned}")
             model.text = Settled(torch.zeros(tensors[LEARNED].shape))
         weights = {name: value.float() for name, value in tensors.items() if not name.endswith(".scale")}
         for name in tensors.keys() - weights.keys():

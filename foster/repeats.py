@@ -8,6 +8,7 @@ explore mode (RepeatNet, Ren et al., AAAI 2019), the repeat mode reduced to two 
     p(i | x) = h(a_i) + (1 − Σ_j h(a_j)) · p_model(i | x)
 
 a_i: how many events ago item i of the history x was read last, 1 for the latest event; h(a_i) = 0 for what is not in x.
+x is what the recommender reads, its last L events; where Σ h is above 0.99, h is scaled down to it.
 Models learn as they did; the mixture is how they are asked. Both numbers travel with a set's recipe.
 """
 
@@ -23,7 +24,7 @@ from foster.interactions import Interactions
 from foster.recommender import RecommenderConfig
 
 LONGEST = 50  # ages that are looked at: as far back as a full-data model reads
-DECAYS = np.linspace(0.0, 3.0, 61)
+DECAYS = np.linspace(0.05, 3.0, 60)  # above 0, so that no two items are equally likely
 MOST = 0.99  # of the probability that may go to repeats: what is new stays possible
 
 

@@ -186,7 +186,7 @@ class Trainer:
 
 
 def _optimizers(model: SequentialRecommender, recipe: Recipe) -> Iterator[tuple[torch.optim.Optimizer, float]]:
-    """The recipe's optimisers, each with its peak rate; together they hold every parameter once."""
+    """The recipe's optimisers, each with its peak rate; together they hold every parameter that learns once."""
     matrices: list[nn.Parameter] = []
     rest: list[nn.Parameter] = []
     encoder: list[nn.Parameter] = []

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -31,7 +32,8 @@ from foster.errors import UserError
 if TYPE_CHECKING:
     from foster.recommender import SequentialRecommender
 
-AT_ONCE = 256  # texts that are encoded together where no gradient is asked for
+AT_ONCE = 256  # texts that are encoded together
+LIKE = 0.02  # how far what untouched layers say may be from what is public: states are stored in half precision
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,8 +104,6 @@ class Learning(nn.Module):
         """f_φ [V', D_text]."""
         if isinstance(texts, Tensor):
             raise TypeError("learning layers read tokens, not features")
-        if torch.is_grad_enabled():
-            return self._encoded(texts)
         # alike long ones together, as padding is computed too
         order = texts.store.lengths[texts.ids].argsort(stable=True)
         found = torch.cat([self._encoded(texts[rows]) for rows in order.split(AT_ONCE)])
@@ -145,44 +145,79 @@ def token_states(
     encoder: TextEncoder,
     texts: Sequence[str],
     count: int,
-    mean: Tensor,
+    embeddings: Tensor,
     cache: Path,
     device: torch.device,
     progress: Progress | None = None,
 ) -> TokenStates:
     """The texts up to the encoder's last `count` layers, from the cache when the same encoder has read the same texts.
 
-    mean: of their embeddings [D_text]. Raises UserError for an encoder that cannot be had or has no such layers.
+    embeddings: what the untouched encoder makes of them [V, D_text]. A token takes 2·D_text bytes, in the cache and on
+    the device. Raises UserError for an encoder that cannot be had, has no such layers or whose last layers do not say
+    what it says, and for a damaged file in the cache.
     """
+    refusal = f"layers of {encoder.name!r} cannot be tuned; choose a BERT-like encoder, or tune 0 layers"
     tokenizer, model = encoder.load(device)
     layers = getattr(getattr(model, "encoder", None), "layer", None)
     if not isinstance(layers, nn.ModuleList):
-        raise UserError(
-            f"layers of {encoder.name!r} cannot be fine-tuned; choose a BERT-like encoder, or tune 0 layers"
-        )
+        raise UserError(refusal)
     if not 1 <= count <= len(layers):
         raise UserError(f"{count} layers are to be tuned, {encoder.name!r} has {len(layers)}; tune 0 to {len(layers)}")
     path = states_file(encoder, texts, count, cache)
     if not path.is_file():
-        found: list[Tensor] = []
-        with torch.inference_mode():
-            for start in range(0, len(texts), encoder.batch_size):
-                tokens = encoder.tokens(tokenizer, texts[start : start + encoder.batch_size]).to(device)
-                hidden = model(**tokens, output_hidden_states=True).hidden_states[-1 - count]
-                sizes = tokens["attention_mask"].sum(1).tolist()
-                found += [rows[:size].half().cpu() for rows, size in zip(hidden, sizes, strict=True)]
-                if progress is not None:
-                    progress(len(found), len(texts))
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}.partial")
-        lengths = torch.tensor([len(rows) for rows in found])
-        save_file({"states": torch.cat(found), "lengths": lengths}, partial)
+        save_file(_read(encoder, tokenizer, model, texts, count, progress), partial)
         partial.replace(path)
-    kept = {name: value.to(device) for name, value in load_file(path).items()}
-    last = copy.deepcopy(model.encoder)
+    states, lengths = (each.to(device) for each in _kept(path, len(texts), embeddings.shape[1]))
+    last = copy.deepcopy(model.encoder).float().requires_grad_(False)
     last.layer = last.layer[-count:]
-    starts = kept["lengths"].cumsum(0) - kept["lengths"]
-    return TokenStates(kept["states"], starts, kept["lengths"], last.requires_grad_(False), mean.to(device))
+    store = TokenStates(states, lengths.cumsum(0) - lengths, lengths, last, embeddings.mean(0).to(device))
+    if not _says(store, embeddings[:AT_ONCE].to(device)):
+        raise UserError(refusal)
+    return store
+
+
+def _read(  # type: ignore[no-untyped-def]  # transformers ships no types
+    encoder: TextEncoder, tokenizer, model, texts: Sequence[str], count: int, progress: Progress | None
+) -> dict[str, Tensor]:
+    """States of all tokens before the last layers, and how many each text has; on the CPU."""
+    order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))  # alike long ones share a batch
+    found: dict[int, Tensor] = {}
+    with torch.inference_mode():
+        for start in range(0, len(order), encoder.batch_size):
+            rows = order[start : start + encoder.batch_size]
+            tokens = encoder.tokens(tokenizer, [texts[i] for i in rows]).to(model.device)
+            hidden = model(**tokens, output_hidden_states=True).hidden_states[-1 - count].half().cpu()
+            there = tokens["attention_mask"].bool().cpu()
+            found |= {i: each[mask] for i, each, mask in zip(rows, hidden, there, strict=True)}
+            if progress is not None:
+                progress(len(found), len(texts))
+        in_order = [found[i] for i in range(len(texts))]
+        return {"states": torch.cat(in_order), "lengths": torch.tensor([len(each) for each in in_order])}
+
+
+def _says(store: TokenStates, embeddings: Tensor) -> bool:
+    """Whether the last layers, untouched, end at the embeddings [n, D_text] of the first texts: there are forms of
+    encoders that want other arguments, or read the same ones otherwise."""
+    few = TunableTexts.of(embeddings, replace(store, mean=torch.zeros_like(store.mean)))
+    try:
+        with torch.no_grad():
+            return bool((Learning(few.store)(few) - embeddings).abs().max() < LIKE)
+    except (AttributeError, TypeError, RuntimeError):
+        return False
+
+
+def _kept(path: Path, n_texts: int, width: int) -> tuple[Tensor, Tensor]:
+    """States and lengths of a file in the cache."""
+    try:
+        found = load_file(path)
+        states, lengths = found["states"], found["lengths"]
+    except (OSError, KeyError, SafetensorError) as error:
+        raise UserError(f"{path.name} holds no readable texts ({error}); delete it and run again") from None
+    if lengths.shape != (n_texts,) or states.shape != (int(lengths.sum()), width):
+        raise UserError(f"{path.name} does not fit {n_texts} texts; delete it and run again")
+    return states, lengths
 
 
 def states_file(encoder: TextEncoder, texts: Sequence[str], count: int, cache: Path) -> Path:

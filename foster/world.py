@@ -21,9 +21,8 @@ Asked = TypeVar("Asked", Recipe, RecommenderConfig)
 
 @dataclass(frozen=True)
 class World:
-    """features: public text features X [V, D_text]; store: what learning layers of the encoder read, None where none
-    learn; key: hash of data, texts and encoder; repeats: of the training log,
-    None where it holds none."""
+    """features: public text features X [V, D_text]; key: hash of data, texts and encoder; repeats: of the training log,
+    None where it holds none; store: what learning layers of the encoder read, None where none learn."""
 
     dataset: Dataset
     split: Split

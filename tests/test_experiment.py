@@ -12,8 +12,9 @@ import pytest
 import torch
 from short_runs import short_runs
 
+from foster.clock import Clock
 from foster.errors import UserError
-from foster.pipeline import choose_device, default_experts, execute, soft_recipe
+from foster.pipeline import choose_device, default_experts, execute, prepare, soft_recipe
 from foster.recommend import load_model
 from foster.runs import RunStore, RunWriter
 from foster.spec import RunSpec
@@ -62,6 +63,24 @@ def comparable(report: dict[str, Any]) -> dict[str, Any]:
 )
 def test_several_teach_where_there_is_room_and_time_for_what_they_say(positions: int, read: int, count: int) -> None:
     assert default_experts(positions, read) == count
+
+
+def test_how_many_teach_follows_from_what_the_first_one_read(
+    world: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def count(positions: int, read: int) -> int:
+        asked.append((positions, read))
+        return 2 if read else 4
+
+    monkeypatch.setattr("foster.pipeline.default_experts", count)
+    store = RunStore(tmp_path / "runs")
+    with RunWriter(store.create(world).path) as writer:
+        _, experts = prepare(world, writer, store.cache, Clock(writer))
+    assert len(experts) == 2
+    # of nine events seven are left to train on; a batch has 16 windows
+    assert asked == [(20, 0), (20, experts[0].steps[-1] * 16 * 7)]
 
 
 def test_report_is_complete_and_everything_a_page_reads_is_there(

@@ -16,18 +16,19 @@ from tiny_encoder import LAYERS, WIDTH, tiny_encoder
 from torch import Generator, Tensor
 
 import foster.pipeline
+from foster.distiller import DistillConfig, Distiller
 from foster.encoder import TextEncoder, public_features
 from foster.errors import UserError
 from foster.evaluate import model_scorer
 from foster.pipeline import TEXT_RATE, execute
 from foster.recommend import load_model, model_file, save_model
-from foster.recommender import RecommenderConfig, SequentialRecommender, fresh_recommender
+from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender, fresh_recommender
 from foster.runs import RunStore, RunWriter
 from foster.spec import RunSpec
 from foster.students import every_step, train_student
 from foster.synthetic import SyntheticSequences
 from foster.training import Recipe, Trainer, next_item_loss
-from foster.trajectory import ExpertConfig
+from foster.trajectory import ExpertConfig, ExpertTrajectory, train_expert
 from foster.tuning import Learning, Settled, TunableTexts, public, states_file, token_states
 
 CPU = torch.device("cpu")
@@ -52,7 +53,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def texts_of(encoder: TextEncoder, embeddings: Tensor, cache: Path, count: int = 1) -> TunableTexts:
-    store = token_states(encoder, TEXTS, count, embeddings.mean(0), cache, CPU)
+    store = token_states(encoder, TEXTS, count, embeddings, cache, CPU)
     return TunableTexts.of(public_features(embeddings), store)
 
 
@@ -133,6 +134,61 @@ def test_layers_alone_learn_what_comes_next(texts: TunableTexts) -> None:
     assert losses[1e-2][-1] < 0.8 * losses[1e-2][0]
 
 
+def loop(texts: TunableTexts) -> Distiller:
+    """On a subset, so that a view holds more than U."""
+    draw = Generator().manual_seed(8)
+    items, queries = torch.randint(N_ITEMS, (4, 5), generator=draw), torch.randn(4, 5, 3, generator=draw)
+    start = SyntheticSequences(2, items, queries, torch.randn(3, WIDTH, generator=draw))
+    config = DistillConfig(steps=4, save_every=2, paths=2, student_steps=2, real_batch=2, subset=4)
+    recipe = replace(RECIPE, steps=8, batch_size=2)
+    expert = build_recommender(WIDTH, SHAPE, Generator().manual_seed(9))
+    return Distiller(start, texts, cycle_windows(), SHAPE, recipe, config, 10, [expert])
+
+
+def test_a_step_of_the_loop_encodes_what_it_reads_alone_and_says_the_same(texts: TunableTexts) -> None:
+    distiller, draw, model = loop(texts), Generator().manual_seed(11), fresh(texts)
+    real = [cycle_windows().draw(2, draw) for _ in range(3)]
+    view, rows = distiller._view(real, draw), torch.tensor([1, 3])
+    whole, some = view.table(model), view.table(model, rows, real[0])
+    empty = (some == 0).all(1)
+    assert 0 < int(empty.sum()) < len(empty) - len(view.subset.items)
+    assert torch.allclose(some[~empty], whole[~empty], atol=1e-5)
+    for table in (whole, some):
+        assert torch.allclose(view.scores(model, rows), view.scores(model, rows, table=table), atol=1e-4)
+        assert torch.allclose(view.real_logits(model, real[0]), view.real_logits(model, real[0], table), atol=1e-4)
+
+
+def test_a_loop_goes_on_bit_equal_with_layers_that_learn(texts: TunableTexts) -> None:
+    through, stopped, resumed = (loop(texts) for _ in range(3))
+    steps = list(through.run())
+    before = stopped.run()
+    assert [next(before), next(before)] == steps[:2]
+    resumed.restore(stopped.state())
+    assert list(resumed.run()) == steps[2:]
+    assert torch.equal(resumed.queries, through.queries)
+    assert {type(path.model.text) for path in resumed.paths} == {Learning}
+
+
+def test_an_expert_goes_on_bit_equal_with_layers_that_learn(texts: TunableTexts, tmp_path: Path) -> None:
+    training, found = ExpertConfig(batch_size=8, patience=1, check_every=4, text_rate=1e-3), []
+    for name in ("through", "cut"):
+        scores = iter([1.0, 2.0, 3.0, 0.0])
+
+        def training_of(name: str = name, scores: Iterator[float] = scores) -> Iterator[object]:
+            return train_expert(tmp_path / name, SHAPE, training, texts, cycle_windows(), lambda _: next(scores), 3)
+
+        if name == "cut":
+            next(training_of())
+        list(training_of())
+        expert = ExpertTrajectory.open(tmp_path / name, SHAPE, texts)
+        assert expert is not None
+        model = expert.load(expert.best, CPU)
+        assert isinstance(model.text, Settled)
+        found.append(model.text.found)
+    assert torch.equal(*found)
+    assert not torch.allclose(found[0], public(texts), atol=5e-3)
+
+
 def test_a_trained_student_is_settled_stored_and_read_back(texts: TunableTexts, tmp_path: Path) -> None:
     batch = cycle_windows().draw(8, Generator().manual_seed(1))
     student = train_student(every_step(batch), texts, SHAPE, RECIPE, seed=1)
@@ -149,20 +205,58 @@ def test_a_trained_student_is_settled_stored_and_read_back(texts: TunableTexts, 
     assert torch.allclose(found.text.found, student.text.found, atol=0.01)
     with pytest.raises(ValueError, match="catalogue of 24"):
         found.item_table(public(texts)[:5])
+    with pytest.raises(UserError, match="no stored student"):
+        load_model(path, WIDTH, N_ITEMS + 1)
 
 
 def test_what_frozen_layers_say_is_computed_once(
     encoder: TextEncoder, embeddings: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[int, int]] = []
-    mean = embeddings.mean(0)
-    first = token_states(encoder, TEXTS, 2, mean, tmp_path, CPU, lambda done, total: seen.append((done, total)))
+    first = token_states(encoder, TEXTS, 2, embeddings, tmp_path, CPU, lambda done, total: seen.append((done, total)))
     assert seen[-1] == (N_ITEMS, N_ITEMS)
     monkeypatch.setattr(TextEncoder, "tokens", None)  # would fail if it were called again
-    second = token_states(encoder, TEXTS, 2, mean, tmp_path, CPU)
+    second = token_states(encoder, TEXTS, 2, embeddings, tmp_path, CPU)
     assert torch.equal(first.states, second.states)
     assert [file.name for file in tmp_path.rglob("*.*")] == [states_file(encoder, TEXTS, 2, tmp_path).name]
     assert states_file(encoder, TEXTS, 1, tmp_path) != states_file(encoder, TEXTS, 2, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "tensors", [{"lengths": torch.ones(3)}, {"states": torch.ones(2, WIDTH), "lengths": torch.ones(2)}]
+)
+def test_a_damaged_file_of_states_is_told(
+    encoder: TextEncoder, embeddings: Tensor, tmp_path: Path, tensors: dict[str, Tensor]
+) -> None:
+    file = states_file(encoder, TEXTS, 1, tmp_path)
+    file.parent.mkdir(parents=True)
+    save_file(tensors, file)
+    with pytest.raises(UserError, match="delete it and run again"):
+        texts_of(encoder, embeddings, tmp_path)
+
+
+def test_an_encoder_whose_layers_ask_for_something_else_is_refused(embeddings: Tensor, tmp_path: Path) -> None:
+    from transformers import AutoTokenizer, MPNetConfig, MPNetModel
+
+    tiny_encoder(tmp_path / "bert")
+    tokenizer, folder = AutoTokenizer.from_pretrained(tmp_path / "bert"), tmp_path / "mpnet"
+    shape = {"hidden_size": WIDTH, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    MPNetModel(MPNetConfig(vocab_size=60, **shape)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    other = TextEncoder.named(str(folder))
+    with pytest.raises(UserError, match="BERT-like"):
+        texts_of(other, embeddings, tmp_path)
+
+
+def test_an_encoder_stored_in_half_precision_is_tuned_in_single(encoder: TextEncoder, tmp_path: Path) -> None:
+    from transformers import AutoModel, AutoTokenizer
+
+    folder = tmp_path / "half"
+    AutoModel.from_pretrained(encoder.source).half().save_pretrained(folder)
+    AutoTokenizer.from_pretrained(encoder.source).save_pretrained(folder)
+    half = TextEncoder.named(str(folder))
+    texts = texts_of(half, half.encode(TEXTS, CPU), tmp_path)
+    assert {weight.dtype for weight in Learning(texts.store).parameters()} == {torch.float32}
 
 
 @pytest.mark.parametrize("count", [LAYERS + 1, 0])

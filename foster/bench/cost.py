@@ -69,7 +69,8 @@ def measure(quick: bool, say: Say, *, device: str = "cpu", limit_mb: float = LIM
         forms += [{"tuned_layers": layers, **row} for row in of_form]
         first, last = of_form[0], of_form[-1]
         of_both = {name: last[name] / first[name] if first[name] > 0 else None for name in ("peak_mb", "step_s")}
-        ratios.append({"tuned_layers": layers, "updates": last["updates"], **of_both})
+        told_of_last = {name: last[name] for name in ("updates", "extrapolated")}
+        ratios.append({"tuned_layers": layers, **told_of_last, **of_both})
     rows = []
     for n_items in catalogues:
         say(f"first order, {n_items:,} items, in a process of its own")
@@ -108,6 +109,7 @@ def text(found: dict[str, Any]) -> str:
         f"{plural(each['updates'], 'update')} unrolled against first order, encoder "
         f"{'with ' + plural(each['tuned_layers'], 'layer') + ' learning' if each['tuned_layers'] else 'frozen'}: "
         f"{_times(each['peak_mb'])} the memory, {_times(each['step_s'])} the time"
+        f"{' (extrapolated)' if each['extrapolated'] else ''}"
         for each in found["ratios"]
     )
     sizes = [

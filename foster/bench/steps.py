@@ -90,15 +90,16 @@ def planted_texts(size: Size, features: Tensor) -> Texts:
         num_attention_heads=size.heads,
         intermediate_size=4 * width,
     )
-    model = AutoModel.from_config(config, attn_implementation="sdpa").to(device)
-    layers = model.encoder.eval().requires_grad_(False)
+    layers = AutoModel.from_config(config, attn_implementation="sdpa").encoder.eval().requires_grad_(False)
     for weight in layers.parameters():
         if weight.ndim == 2:
-            torch.nn.init.xavier_uniform_(weight, generator=draw)
+            torch.nn.init.xavier_uniform_(weight, generator=draw)  # on the CPU, as its generator is
     states = torch.randn(size.items * size.tokens, width, generator=draw).half().to(device)
     lengths = torch.full((size.items,), size.tokens, device=device)
     starts = torch.arange(size.items, device=device) * size.tokens
-    return TunableTexts.of(features, TokenStates(states, starts, lengths, layers, torch.zeros(width, device=device)))
+    return TunableTexts.of(
+        features, TokenStates(states, starts, lengths, layers.to(device), torch.zeros(width, device=device))
+    )
 
 
 def first_order(size: Size, texts: Texts, regularisation: float = 0.0) -> Callable[[], object]:

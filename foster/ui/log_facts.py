@@ -193,8 +193,8 @@ def say_repeats(log: LogFacts) -> str:
     if log.history_masked:
         return f"{said} The training part holds no repeats, so what a user had is left out of the ranking all the same."
     return (
-        f"{said} Taking an item again is a right answer here, so nothing is left out of the ranking, and every model "
-        "reckons with it: how likely that is, by how long ago it was, is read off the training part."
+        f"{said} Taking an item again is a right answer here, so nothing is left out of the ranking, and every trained "
+        "model reckons with it: how likely that is, by how long ago it was, is read off the training part."
     )
 
 

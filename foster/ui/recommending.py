@@ -223,9 +223,7 @@ def _small_print(found: Shelf) -> None:
     fewest, most = reads[0][0], reads[-1][0]
     told = f"the last {most} titles" if fewest == most else f"the last {fewest} to {most} titles"
     again = (
-        "A title may come again, as likely as it did in the log by how long ago it was."
-        if found.repeats
-        else "Nobody takes an item twice in this log: nothing comes again."
+        "A title may come again." if found.repeats else "Nobody takes an item twice in this log: nothing comes again."
     )
     st.caption(
         f"↑ and ↓ count places against the list of everything, “new” is not in its first {lists.SHOWN}; the line under "

@@ -102,7 +102,7 @@ def _load(
         features = item_features(dataset, _run.spec.encoder, _cache)
         for row, path in _files.items():
             try:
-                model = load_model(path, features.shape[1])
+                model = load_model(path, features.shape[1], len(features))
             except UserError as error:
                 problems[row] = str(error)
                 continue
