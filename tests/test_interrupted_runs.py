@@ -18,7 +18,7 @@ from foster import launch as queue
 from foster.errors import UserError
 from foster.launch import follow, launch, resume
 from foster.run_files import is_held
-from foster.runs import RunState, RunStore, RunWriter
+from foster.runs import Run, RunState, RunStore, RunWriter
 
 
 @pytest.fixture
@@ -39,11 +39,17 @@ def test_stop_and_resume_end_like_an_uninterrupted_run(store: RunStore) -> None:
     assert [event["step"] for event in run.events("distil")] == list(range(1, 31))
 
 
-def test_pause_holds_the_run_and_resume_lets_it_go_on(store: RunStore) -> None:
+def paused_run(store: RunStore) -> Run:
+    """Thirty steps, of which some are taken."""
     run = launch(store, spec(30), COMMAND)
     until(lambda: bool(run.events("distil")))
     run.request_pause()
     until(lambda: run.status().paused)
+    return run
+
+
+def test_pause_holds_the_run_and_resume_lets_it_go_on(store: RunStore) -> None:
+    run = paused_run(store)
     count = len(run.events("distil"))
     time.sleep(0.2)
     assert len(run.events("distil")) == count
@@ -53,10 +59,7 @@ def test_pause_holds_the_run_and_resume_lets_it_go_on(store: RunStore) -> None:
 
 
 def test_single_steps_advance_a_paused_run_by_one_each_and_change_nothing(store: RunStore) -> None:
-    run = launch(store, spec(30), COMMAND)
-    until(lambda: bool(run.events("distil")))
-    run.request_pause()
-    until(lambda: run.status().paused)
+    run = paused_run(store)
     before = len(run.events("distil"))
     for more in (1, 2, 3):
         run.request_step()
@@ -69,10 +72,7 @@ def test_single_steps_advance_a_paused_run_by_one_each_and_change_nothing(store:
 
 
 def test_a_run_killed_within_a_single_step_resumes_without_pause_or_step(store: RunStore) -> None:
-    run = launch(store, spec(30), COMMAND)
-    until(lambda: bool(run.events("distil")))
-    run.request_pause()
-    until(lambda: run.status().paused)
+    run = paused_run(store)
     pid = run.status().pid
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)  # so that the step is asked for and not yet taken

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor, nn
 from torch.func import functional_call
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from foster.distiller import DistillConfig, Distiller, View, divergence
+from foster.parallel import twice_differentiable
 from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender, fresh_recommender
 from foster.synthetic import SyntheticSequences
 from foster.training import Batch, RealWindows, Recipe
@@ -160,7 +160,7 @@ def planted_losses(size: Size, texts: Texts) -> tuple[Losses, Tensor]:
 
 def exact(losses: Losses, queries: Tensor) -> Tensor:
     """−∇_q ⟨∇_ω L_S(ω; q), ∇L_D(ω)⟩, the shape of q."""
-    with sdpa_kernel(SDPBackend.MATH):
+    with twice_differentiable():
         weights, q = losses.weights(), queries.detach().requires_grad_()
         towards = torch.autograd.grad(losses.at(weights, None), list(weights.values()))
         slopes = torch.autograd.grad(losses.at(weights, q), list(weights.values()), create_graph=True)
@@ -170,7 +170,7 @@ def exact(losses: Losses, queries: Tensor) -> Tensor:
 
 def unrolled(losses: Losses, queries: Tensor, updates: int, rate: float = RATE) -> Tensor:
     """∇_q of L_D after W = `updates` steps of gradient descent on L_S, the shape of q."""
-    with sdpa_kernel(SDPBackend.MATH):
+    with twice_differentiable():
         weights, q = losses.weights(), queries.detach().requires_grad_()
         for _ in range(updates):
             slopes = torch.autograd.grad(losses.at(weights, q), list(weights.values()), create_graph=True)
