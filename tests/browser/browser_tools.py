@@ -126,6 +126,13 @@ class Visitor:
         self.page.wait_for_selector(IDLE)
         assert self.page.locator("[data-testid=stException]").count() == 0, self.page.inner_text("body")
 
+    def choose(self, box: str, option: str) -> None:
+        """Pick `option` in the select box named `box`: settled first, as a page that redraws takes its open list away."""
+        self.idle()
+        self.page.get_by_role("combobox", name=box).click()
+        self.page.keyboard.type(option)
+        self.page.get_by_role("option", name=option).first.click()
+
     def text(self) -> str:
         return self.page.inner_text("[data-testid=stMain]")
 

@@ -76,9 +76,7 @@ def test_students_answer_side_by_side(tmp_path: Path, visitor: Visitor) -> None:
         visitor.open(f"{address}/recommend?run={RUN}&items=5,6,7")
         page.wait_for_selector(".list.full li")
         assert page.locator(".list.full li .title").first.inner_text() == "Book 8"
-        page.get_by_role("combobox", name="Add a title").click()
-        page.keyboard.type("Book 12")
-        page.keyboard.press("Enter")
+        visitor.choose("Add a title", "Book 12")
         page.wait_for_url("**items=5*12*")
         page.wait_for_function("document.querySelector('.list.full li .title').innerText === 'Book 13'")
         page.get_by_role("button", name="Remove title 4").click()
