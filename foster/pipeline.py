@@ -28,6 +28,7 @@ from foster.condensers import (
     weighted_items,
     with_teacher_labels,
 )
+from foster.controls import Controls
 from foster.decode import neighbour_table, sequence_table, snapshot_table
 from foster.distiller import DistillConfig, Distiller, default_steps
 from foster.encoder import TextEncoder, embeddings_file, item_embeddings, load_embeddings, public_features
@@ -81,7 +82,8 @@ def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
     world, experts = prepare(spec, run, cache, clock)
     dataset, split, device = world.dataset, world.split, world.device
     teachers = [expert.load(expert.best, device) for expert in experts]
-    rows = Rows(spec, run, world, teachers, partial(student_shape, spec), recipe_on(world, HARD_RECIPE))
+    controls = Controls(run, controls_folder(spec, world, cache))
+    rows = Rows(spec, run, world, teachers, partial(student_shape, spec), recipe_on(world, HARD_RECIPE), controls)
     try:
         with clock.stage("distil"):
             final, steps = _distil(spec, run, world, teachers, rows, clock)
@@ -110,6 +112,7 @@ def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
         "valid": valid,
         **({"test": test} if spec.report_test else {}),
         "seconds": {name: round(spent, 2) for name, spent in clock.spent.items()},
+        "shared_students": rows.results.shared,
         "peak_memory_mb": _peak_memory_mb(device),
         "device": str(device),
         "threads": computed_on(device),
@@ -336,6 +339,15 @@ def _distil(
     run.write_table("sequences.parquet", sequence_table(final, hard, basis, world.dataset.catalog))
     run.write_table("neighbours.parquet", neighbour_table(hard, world.split.train, world.features))
     return final, steps
+
+
+def controls_folder(spec: RunSpec, world: World, cache: Path) -> Path:
+    """Where the students on controls and on the start are shared, named by the hash of all that decides them."""
+    taught = [asdict(each) for each in (FULL, SOFT_RECIPE, HARD_RECIPE)]
+    decided = [ENGINE, EXPERT, taught, world.key, spec.seed, spec.sequences, spec.length, computed_on(world.device)]
+    digest = hashlib.sha256(json.dumps(decided).encode())
+    digest.update(world.split.test.tobytes())
+    return cache / "controls" / digest.hexdigest()[:32]
 
 
 def soft_recipe(labels: int) -> Recipe:

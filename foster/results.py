@@ -41,6 +41,10 @@ class Results:
         self.found: dict[str, dict[str, dict[Part, dict[str, float]]]] = (
             json.loads(file.read_text()) if file.is_file() else {}
         )
+        self.shared_file = run.path("checkpoints/shared.json")  # rows and students that an earlier run has trained
+        self.shared: list[list[str | int]] = (
+            json.loads(self.shared_file.read_text()) if self.shared_file.is_file() else []
+        )
 
     def has(self, name: str, k: int) -> bool:
         return str(k) in self.found.get(name, {}) and self.run.path(f"{RANKS}/{name}-{k}.safetensors").is_file()
@@ -49,7 +53,10 @@ class Results:
         """Ranks by a scorer; nothing is written."""
         return {part: self.protocol.ranks(scorer, part).astype(np.int32) for part in self.parts}
 
-    def add(self, name: str, k: int, measured: Measured) -> None:
+    def add(self, name: str, k: int, measured: Measured, shared: bool = False) -> None:
+        if shared:
+            self.shared.append([name, k])
+            self.run.write_json("checkpoints/shared.json", self.shared)
         kept = {str(part): ranks for part, ranks in measured.items()}
         self.run.write_file(f"{RANKS}/{name}-{k}.safetensors", lambda path: save_file(kept, path))
         metrics: dict[Part, dict[str, float]] = {part: summary(ranks) for part, ranks in measured.items()}

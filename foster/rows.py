@@ -15,6 +15,7 @@ from torch import Generator, Tensor
 
 from foster.clock import Clock
 from foster.condensers import random_real, real_readings, uniform_items, with_teacher_labels
+from foster.controls import Controls
 from foster.evaluate import Scorer, bigram_scorer, ensemble_scorer, model_scorer, popular_scorer, zero_shot_scorer
 from foster.hard_form import HARD, START_HARD, read_hard
 from foster.metrics import ndcg_at
@@ -35,7 +36,7 @@ STORED_STUDENTS = ("soft", "hard", "random", "untrained")
 
 class Rows:
     """Measures every row of one run. teachers: the first is the report's full-data model; shape_of: of a student
-    by a recipe; hard_recipe: for those of plain sequences."""
+    by a recipe; hard_recipe: for those of plain sequences; controls: students that other runs share."""
 
     def __init__(
         self,
@@ -45,14 +46,17 @@ class Rows:
         teachers: list[SequentialRecommender],
         shape_of: Callable[[Recipe], RecommenderConfig],
         hard_recipe: Recipe,
+        controls: Controls,
     ) -> None:
         self.spec, self.run, self.world, self.teachers = spec, run, world, teachers
-        self.shape_of, self.hard_recipe = shape_of, hard_recipe
+        self.shape_of, self.hard_recipe, self.controls = shape_of, hard_recipe, controls
         self.results = Results(run, world.protocol, spec.report_test)
 
     def on_start(self, start: SyntheticSequences, recipe: Recipe) -> dict[str, float]:
         """Metrics on validation of the first student on the start, trained now if it was not: what a distillation
         begins with is known before it begins."""
+        if not self.results.has("start_soft", 0):
+            self._take_shared("start_soft", 0)
         if not self.results.has("start_soft", 0):
             measured = self._student("start_soft", 0, self._soft(start, recipe), recipe, self.run.checkpoint)
             self.results.add("start_soft", 0, measured)
@@ -64,6 +68,9 @@ class Rows:
         trained, count = self.trained(soft), self.spec.students
         order = ("soft", *(name for name in trained if name != "soft"))  # what a person waits for comes first
         jobs = [(name, k) for name in order for k in range(count) if not self.results.has(name, k)]
+        for job in jobs:
+            self._take_shared(*job)
+        jobs = [job for job in jobs if not self.results.has(*job)]
         done = len(trained) * count - len(jobs)
         clock.tell(done / (len(trained) * count), "students")
         judged = False
@@ -151,9 +158,19 @@ class Rows:
     def _student(self, name: str, k: int, draw: Draw | None, recipe: Recipe, each_step: Callable[[], None]) -> Measured:
         seed = derived_seed(self.spec.seed, "student", name, k)
         model = train_student(draw, self.world.texts, self.shape_of(recipe), recipe, seed, each_step)
-        if k == 0 and name in STORED_STUDENTS:  # before its row: a row that is there has its model
+        if _is_stored(name, k):  # before its row: a row that is there has its model
             save_model(model_file(self.run.folder, name), model)
-        return self.results.measure(model_scorer(model, self.world.texts))
+        measured = self.results.measure(model_scorer(model, self.world.texts))
+        self.controls.keep(name, k, measured, _is_stored(name, k))
+        return measured
+
+    def _take_shared(self, name: str, k: int) -> None:
+        if (known := self.controls.find(name, k, self.results.parts, _is_stored(name, k))) is not None:
+            self.results.add(name, k, known, shared=True)
+
+
+def _is_stored(name: str, k: int) -> bool:
+    return k == 0 and name in STORED_STUDENTS
 
 
 def _best_on_validation(world: World, scorers: list[Scorer]) -> Scorer:

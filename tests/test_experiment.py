@@ -54,7 +54,7 @@ def finish(store: RunStore, run_folder: Path) -> dict[str, Any]:
 
 
 def comparable(report: dict[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in report.items() if k not in ("seconds", "peak_memory_mb", "run_id")}
+    return {k: v for k, v in report.items() if k not in ("seconds", "shared_students", "peak_memory_mb", "run_id")}
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_report_is_complete_and_everything_a_page_reads_is_there(
     assert set(models) == {"full", "soft", "hard", "random", "untrained"}
     kept = {f"{file.parent.name}/{file.name}" for file in store.cache.glob("*/*")}
     assert kept == set(json.loads((run.path / "cache.json").read_text())["uses"])
-    assert sorted(Path(name).parent.name for name in kept) == ["layouts", "layouts", *2 * ["trajectories"]]
+    assert sorted(Path(name).parent.name for name in kept) == ["controls", "layouts", "layouts", *2 * ["trajectories"]]
     assert not torch.equal(models["full"].projection.weight, models["untrained"].projection.weight)
     assert set(run.neighbours().columns) >= {"nearest_user", "overlap", "repetition", "diversity"}
 

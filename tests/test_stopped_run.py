@@ -99,7 +99,7 @@ def result(run: Run) -> dict[str, Any]:
     """What must not depend on how the run went: the report and every file a person looks at."""
     report = run.report()
     assert report is not None
-    kept = {k: v for k, v in report.items() if k not in ("seconds", "peak_memory_mb", "run_id")}
+    kept = {k: v for k, v in report.items() if k not in ("seconds", "shared_students", "peak_memory_mb", "run_id")}
     names = ("synthetic.safetensors", "hard.json", "checkpoints/start.safetensors")
     tables = {path.name: path.read_bytes() for path in sorted(run.path.rglob("*.parquet"))}
     judged = [{k: v for k, v in event.items() if k not in ("time", "line")} for event in run.events("valid")]

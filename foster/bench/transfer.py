@@ -27,6 +27,7 @@ from foster.bench.lsa import latent_semantic
 from foster.bench.working import kept_in, progress_of, progress_table, runs_of, work_on
 from foster.clock import Clock
 from foster.console import table
+from foster.controls import Controls
 from foster.encoder import public_features
 from foster.evaluate import Part, model_scorer
 from foster.formats import load_dataset
@@ -135,7 +136,8 @@ def _one_kind(run: Run, cache: Path, name: str, part: Part) -> None:
             world, own_experts = pipeline.prepare(spec, writer, cache, clock)
             teachers = [own.load(own.best, world.device) for own in own_experts]
             shape_of = partial(pipeline.student_shape, spec)
-            rows = Rows(spec, kept, world, teachers, shape_of, pipeline.recipe_on(world, pipeline.HARD_RECIPE))
+            hard_recipe = pipeline.recipe_on(world, pipeline.HARD_RECIPE)
+            rows = Rows(spec, kept, world, teachers, shape_of, hard_recipe, Controls(kept, None))
             soft, _ = SyntheticSequences.load(kept.path(pipeline.SOFT_FILE))
             trained = rows.trained(soft.to(world.device))  # labels of rows are by the run's own features
             told = {row: each for row, each in trained.items() if row in ROWS}

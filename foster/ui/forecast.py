@@ -18,6 +18,7 @@ BYTES_A_POSITION = 2 * 128  # the most there may be for each position, all that 
 LEAST_BYTES, LEAST_A_POSITION = 3_000, 10  # header and label basis; an id of 4 bytes, one label of the lowest rank
 TEXTS_A_SECOND = 60  # MiniLM on one CPU core; only used where no run tells
 SAME, LIKE, UNLIKE = 1.3, 2.0, 4.0  # how far off a guess may be, either way
+ROWS_WITH_STUDENTS = 8
 BASE_ITEMS = 2_000  # below so many items a step's time hardly depends on them
 
 
@@ -50,7 +51,12 @@ class Earlier:
         events, items, total = data.get("interactions"), data.get("items"), sum(seconds.values())
         if not events or not items or not total:
             return None
-        return cls(spec, int(events), int(items), dict(seconds), str(report.get("device") or "cpu"), steps)
+        shared, spent = report.get("shared_students"), dict(seconds)
+        if isinstance(shared, list) and "students" in spent:
+            # students that an earlier run had trained took no time; those of other settings will
+            count = ROWS_WITH_STUDENTS * spec.students
+            spent["students"] *= count / max(1, count - len(shared))
+        return cls(spec, int(events), int(items), spent, str(report.get("device") or "cpu"), steps)
 
 
 @dataclass(frozen=True)

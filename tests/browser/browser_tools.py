@@ -127,7 +127,7 @@ class Visitor:
         assert self.page.locator("[data-testid=stException]").count() == 0, self.page.inner_text("body")
 
     def choose(self, box: str, option: str) -> None:
-        """Pick `option` in the select box named `box`: settled first, as a page that redraws takes its open list away."""
+        """Pick `option` in the select box named `box`, when the page has settled: a redrawn one closes its list."""
         self.idle()
         self.page.get_by_role("combobox", name=box).click()
         self.page.keyboard.type(option)
