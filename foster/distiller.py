@@ -103,7 +103,8 @@ def default_steps(n_items: int, positions: int, events: int) -> int:
 class View:
     """A subset U as a model sees it. ids [V'] and texts [V', D_text]: of the table's items, U first, then the input
     items outside U, synthetic and real, which are read, not scored; items and shares [A·M, L, k]: the synthetic input
-    rows in the table's rows; basis [U, r]; session: as in `foster.synthetic.Form`.
+    rows in the table's rows; basis [U, r]; session: as in `foster.synthetic.Form`; read [V' − U, D_text]: what an encoder
+    that learns says of the items outside U, None where it is asked anew.
     """
 
     subset: ItemSubset
@@ -113,24 +114,31 @@ class View:
     shares: Tensor
     basis: Tensor
     session: int | None = None
+    read: Tensor | None = None
 
-    def table(self, model: SequentialRecommender, rows: Tensor | None = None, real: Batch | None = None) -> Tensor:
-        """e [V', D] by a model. Where layers of its encoder learn and rows are given: of U and of what those readings
-        and real windows hold alone, 0 elsewhere, as encoding texts is most of a step then."""
-        if rows is None or not isinstance(model.text, Learning):
+    @torch.no_grad()
+    def read_by(self, model: SequentialRecommender) -> View:
+        """The view of a model whose encoder learns: encoding texts is most of a step then, so those that are not scored
+        are encoded once, by the model as it stands. Its layers learn from what is scored, its projection from both."""
+        if not isinstance(model.text, Learning):
+            return self
+        size, width = len(self.subset.items), self.texts.shape[1]
+        beyond = torch.arange(size, len(self.ids), device=self.ids.device)
+        read = model.text(self.texts[beyond]) if len(beyond) else public(self.texts).new_empty(0, width)
+        return replace(self, read=read)
+
+    def table(self, model: SequentialRecommender) -> Tensor:
+        """e [V', D] by a model."""
+        if self.read is None or not isinstance(model.text, Learning):
             return model.item_table(self.texts)
-        asked = [torch.arange(len(self.subset.items), device=rows.device), self.items[rows].flatten()]
-        if real is not None:
-            asked.append(self._rows_of(real).flatten())
-        some = torch.cat(asked).unique()
-        found = model.item_table(self.texts[some])
-        return found.new_zeros(len(self.texts), found.shape[1]).index_copy(0, some, found)
+        scored = self.texts[torch.arange(len(self.subset.items), device=self.ids.device)]
+        return model.placed(torch.cat([model.text(scored), self.read]))
 
     def scores(
         self, model: SequentialRecommender, rows: Tensor, dropout: Generator | None = None, table: Tensor | None = None
     ) -> Tensor:
         """log p [rows, L, U] of readings, corrected by inclusion probability. table: where it is known."""
-        table = self.table(model, rows) if table is None else table
+        table = self.table(model) if table is None else table
         read = mix(table, self.items[rows], self.shares[rows])
         hidden = as_readings(model(in_sessions(read, self.session), dropout), len(rows), read.shape[1])
         return (model.logits(hidden, table[: len(self.subset.items)]) - self.subset.log_inclusion).log_softmax(-1)
@@ -223,7 +231,7 @@ class Distiller:
         c = self.config
         theta, omega = self._anchored()
         real = [self.windows.draw(c.real_batch, self.draw) for _ in range(c.student_steps)]
-        view = self._view(real, self.draw)
+        view = self._view(real, self.draw).read_by(theta.model)
         rows = [self._rows(self.draw) for _ in real]
 
         def at_theta() -> float:
@@ -271,7 +279,7 @@ class Distiller:
             trainer = Trainer(model, self.texts, self.recipe, Generator(self.device).manual_seed(seed))
             while trainer.steps < int(share * self.recipe.steps):
                 if trainer.steps % self.config.student_steps == 0:
-                    view = self._view([], draw)
+                    view = self._view([], draw).read_by(model)
                 self._descend(trainer, view, self._rows(draw))
             return trainer
 
@@ -287,7 +295,7 @@ class Distiller:
         """One step of a student on S, and with `real` on c·L_D as well; returns L_D."""
         labels = view.log_labels(self.queries[rows])
         # texts are encoded once for both losses; features are cheap
-        table = view.table(trainer.model, rows, real) if isinstance(trainer.model.text, Learning) else None
+        table = view.table(trainer.model) if isinstance(trainer.model.text, Learning) else None
         loss = divergence(labels, view.scores(trainer.model, rows, trainer.generator, table))
         on_real = torch.zeros((), device=self.device)
         if real is not None:

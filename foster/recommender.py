@@ -65,7 +65,11 @@ class SequentialRecommender(nn.Module, ABC):
 
     def item_table(self, texts: Texts) -> Tensor:
         """Features or texts [V, D_text] to unit-length item embeddings e [V, D], used at input and output alike."""
-        return F.normalize(self.projection(public(texts) if self.text is None else self.text(texts)), dim=-1)
+        return self.placed(public(texts) if self.text is None else self.text(texts))
+
+    def placed(self, features: Tensor) -> Tensor:
+        """What the text encoder says of items [V, D_text] to e [V, D]."""
+        return F.normalize(self.projection(features), dim=-1)
 
     def logits(self, hidden: Tensor, table: Tensor) -> Tensor:
         """Hidden states [..., D] and item table [V, D] to next-item logits h·e_i / τ [..., V]."""

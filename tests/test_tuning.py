@@ -145,17 +145,55 @@ def loop(texts: TunableTexts) -> Distiller:
     return Distiller(start, texts, cycle_windows(), SHAPE, recipe, config, 10, [expert])
 
 
-def test_a_step_of_the_loop_encodes_what_it_reads_alone_and_says_the_same(texts: TunableTexts) -> None:
+def _moved(model: SequentialRecommender) -> SequentialRecommender:
+    """Its encoder and its projection, each by a little."""
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(0.05 * torch.randn(weight.shape, generator=Generator().manual_seed(weight.numel())))
+    return model
+
+
+def test_what_is_only_read_is_encoded_by_the_model_that_the_step_began_with(texts: TunableTexts) -> None:
     distiller, draw, model = loop(texts), Generator().manual_seed(11), fresh(texts)
     real = [cycle_windows().draw(2, draw) for _ in range(3)]
     view, rows = distiller._view(real, draw), torch.tensor([1, 3])
-    whole, some = view.table(model), view.table(model, rows, real[0])
-    empty = (some == 0).all(1)
-    assert 0 < int(empty.sum()) < len(empty) - len(view.subset.items)
-    assert torch.allclose(some[~empty], whole[~empty], atol=1e-5)
-    for table in (whole, some):
-        assert torch.allclose(view.scores(model, rows), view.scores(model, rows, table=table), atol=1e-4)
-        assert torch.allclose(view.real_logits(model, real[0]), view.real_logits(model, real[0], table), atol=1e-4)
+    kept = view.read_by(model)
+    assert torch.allclose(kept.table(model), view.table(model), atol=1e-5)
+    assert torch.allclose(kept.scores(model, rows), view.scores(model, rows), atol=1e-4)
+    before = model.text(view.texts)
+    _moved(model)
+    size = len(view.subset.items)
+    assert torch.allclose(kept.table(model)[:size], view.table(model)[:size], atol=1e-5)
+    assert torch.allclose(kept.table(model)[size:], model.placed(before[size:]), atol=1e-5)
+    assert not torch.allclose(kept.table(model)[size:], view.table(model)[size:], atol=1e-3)
+
+
+def test_where_all_items_are_scored_none_is_only_read(texts: TunableTexts) -> None:
+    distiller, model = loop(texts), fresh(texts)
+    distiller.config = replace(distiller.config, subset=N_ITEMS)
+    view = distiller._view([], Generator().manual_seed(11))
+    assert torch.allclose(view.read_by(model).table(model), model.item_table(texts), atol=1e-5)
+
+
+def test_a_step_of_the_loop_encodes_what_is_only_read_once(
+    texts: TunableTexts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distiller = loop(texts)
+    distiller.begin(lambda: None)
+    sizes: list[tuple[int, bool]] = []
+    encode = Learning.forward
+
+    def counted(self: Learning, some: TunableTexts) -> Tensor:
+        sizes.append((len(some), torch.is_grad_enabled()))
+        return encode(self, some)
+
+    monkeypatch.setattr(Learning, "forward", counted)
+    next(distiller.run())
+    scored = 4
+    beyond = [size for size, _ in sizes if size != scored]
+    assert len(beyond) == 1
+    learned = [grad for size, grad in sizes if size == scored]
+    assert sorted(learned) == [False] * 2 + [True] * 2 * distiller.config.student_steps
 
 
 def test_a_loop_goes_on_bit_equal_with_layers_that_learn(texts: TunableTexts) -> None:

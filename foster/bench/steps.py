@@ -8,14 +8,15 @@ KL(P ‖ p_ω), L_D the loss on real windows, α a rate of plain gradient descen
     unrolled      ∇_q L_D(ω_W), ω_{w+1} = ω_w − α ∇L_S(ω_w; q): bi-level, the graph of all W updates is kept
 
 All see the same readings, real windows of one world, as many items U, and the same texts: features that are frozen, or
-tokens of which the last layers of an encoder of MiniLM's form, with random weights, learn with the model. The exact and
-the unrolled form need attention with a second derivative, which the fused kernels do not have.
+tokens of which the last layers of an encoder of MiniLM's form, with random weights, learn with the model: the loop
+encodes texts that are read and not scored once a step, the others differentiate through them and encode them at each
+update. The exact and the unrolled form need attention with a second derivative, which the fused kernels do not have.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Generator, Tensor, nn
@@ -24,6 +25,7 @@ from torch.func import functional_call
 from foster.distiller import DistillConfig, Distiller, View, divergence
 from foster.parallel import twice_differentiable
 from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender, fresh_recommender
+from foster.subset import read_with
 from foster.synthetic import SyntheticSequences
 from foster.training import Batch, RealWindows, Recipe
 from foster.tuning import Texts, TokenStates, TunableTexts
@@ -127,18 +129,19 @@ def shape(size: Size) -> RecommenderConfig:
 
 
 class Losses(nn.Module):
-    """L_S and L_D of one view as functions of weights that may be results of a computation."""
+    """L_S and L_D as functions of weights that may be results of a computation. view: U and what is read of both;
+    alone: the same U and the synthetic inputs."""
 
-    def __init__(self, model: SequentialRecommender, view: View, real: Batch) -> None:
+    def __init__(self, model: SequentialRecommender, view: View, alone: View, real: Batch) -> None:
         super().__init__()
-        self.model, self.view, self.real = model, view, real
+        self.model, self.view, self.alone, self.real = model, view, alone, real
 
     def forward(self, queries: Tensor | None) -> Tensor:
         """L_S at label queries [A·M, L, r]; None: L_D."""
         if queries is None:
             return self.view.real_loss(self.model, self.real, ())
         rows = torch.arange(len(queries), device=queries.device)
-        return divergence(self.view.log_labels(queries), self.view.scores(self.model, rows))
+        return divergence(self.alone.log_labels(queries), self.alone.scores(self.model, rows))
 
     def at(self, weights: Weights, queries: Tensor | None) -> Tensor:
         return functional_call(self, weights, (queries,))
@@ -154,8 +157,10 @@ def planted_losses(size: Size, texts: Texts) -> tuple[Losses, Tensor]:
     real = windows.draw(size.real, draw)
     config = DistillConfig(subset=size.subset)
     view = Distiller(start, texts, windows, shape(size), Recipe(), config, seed=3)._view([real], draw)
+    ids, rows = read_with(view.subset, start.items.flatten())
+    alone = replace(view, ids=ids, texts=texts[ids], items=rows.view_as(view.items))
     model = fresh_recommender(texts, shape(size), draw)
-    return Losses(model, view, real), start.queries
+    return Losses(model, view, alone, real), start.queries
 
 
 def exact(losses: Losses, queries: Tensor) -> Tensor:
