@@ -1,8 +1,8 @@
 """Students that do not depend on how a set was distilled, shared by the runs that differ in nothing else.
 
-Controls and the loop's start are the same at every regularisation weight and number of steps, and so are, to the last
-bit, the students trained on them. A folder of the cache holds those of one log, budget and seed: the ranks of a student
-(<row>-<k>.safetensors, as `foster.results` keeps them) and what a run stores of its weights (<row>-<k>.model).
+Controls and the loop's start are the same at every regularisation weight and number of steps, and so are, on a CPU to
+the last bit, the students trained on them. A folder of the cache holds those of one log, budget and seed: the ranks of
+a student (<row>-<k>.safetensors, as `foster.results` keeps them), what a run stores of its weights (<row>-<k>.model).
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ class Controls:
             return None
         try:
             found = load_file(ranks)
+            if stored:
+                load_file(model)
         except (OSError, SafetensorError):
             return None
         if not set(parts) <= set(found):

@@ -87,6 +87,8 @@ def model_scorer(model: SequentialRecommender, texts: Texts) -> Scorer:
         ]
         hidden = torch.cat(blocks)[torch.from_numpy(np.argsort(order)).to(device)]
         logits = model.logits(hidden, table).float()
+        if model.prior is not None:
+            logits += model.prior
         if repeats is None:
             return logits.cpu().numpy()
         return repeats.mixed(logits.log_softmax(-1).cpu().numpy(), recent)

@@ -1,4 +1,8 @@
-"""The hard form of a set: plain sequences of item ids, of several candidates those that teach fresh students most."""
+"""The hard form of a set: plain sequences of item ids, of several candidates those that teach fresh students most.
+
+What a student of few plain sequences cannot learn through texts is what is popular; how often an item stands in them
+tells. How much that counts (λ, `Recipe.popularity`) is decided on validation and travels with the sequences.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from functools import partial
 from statistics import fmean
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from foster.clock import Clock
 from foster.condensers import teacher_walk
@@ -21,12 +25,13 @@ from foster.parallel import side_by_side
 from foster.recommender import RecommenderConfig, SequentialRecommender
 from foster.refine import RefineConfig, refined
 from foster.runs import RunWriter
-from foster.students import derived_seed, every_step, train_student
+from foster.students import derived_seed, every_step, popularity, train_student
 from foster.synthetic import SyntheticSequences, hard_batch
 from foster.training import RealWindows, Recipe
 from foster.world import World
 
-HARD, START_HARD = "hard.json", "checkpoints/start_hard.json"
+HARD, START_HARD, RANDOM = "hard.json", "checkpoints/start_hard.json", "checkpoints/random.json"
+POPULARITY = (0.5, 1.0)  # λ, besides none
 JUDGES = 3  # one student alone would choose by its luck
 
 
@@ -36,21 +41,24 @@ def write_hard(
     windows: RealWindows,
     teacher: SequentialRecommender,
     sets: Mapping[str, SyntheticSequences],
+    random: Tensor,
     shape: RecommenderConfig,
     recipe: Recipe,
     seed: int,
     clock: Clock,
 ) -> None:
-    """Writes plain sequences of each set, the start and the result, into its file.
+    """Writes plain sequences of each set, the start and the result, into its file, and random real ones into theirs.
 
     Candidates: what the set's labels say comes next; how the teacher would go on from its first items (the same for all
     sets of a run); for the result both of them refined item by item (`foster.refine`) as well. Chosen is the one from
-    which JUDGES fresh students score highest on validation. shape, recipe: of those students; windows: of the log,
-    that refining looks at. Raises `Stopped` when asked to stop.
+    which JUDGES fresh students score highest on validation, and the λ with which they do. random [M, L]: the control,
+    real sequences, for which λ is chosen likewise; shape, recipe: of those students; windows: of the log, that refining
+    looks at. Raises `Stopped` when asked to stop.
     """
     found = {file: harden(made, made.basis(world.features)).to(world.device) for file, made in sets.items()}
     first = next(iter(found.values()))
     found["walk"] = teacher_walk(teacher, world.texts, first[:, 0], first.shape[1])
+    found[RANDOM] = random.to(world.device)
 
     def better(name: str) -> Tensor:
         at, config = derived_seed(seed, "refine", name), refining(found[name].numel())
@@ -63,30 +71,41 @@ def write_hard(
             found[name] = better_one
             run.checkpoint()
 
-    def judged(sequences: Tensor, k: int) -> float:
+    def judged(sequences: Tensor, k: int) -> dict[float | None, float]:
+        """λ → NDCG@10 on validation of student k."""
         draw = every_step(hard_batch(sequences))
         at = derived_seed(seed, "hard", k)  # the same for every candidate
         student = train_student(draw, world.texts, shape, recipe, at, run.heed_stop)
-        return ndcg_at(world.protocol.ranks(model_scorer(student, world.texts), "valid"), 10)
+        found: dict[float | None, float] = {}
+        for weight in (None, *POPULARITY):
+            student.prior = None if weight is None else popularity(draw(Generator()), weight, world.n_items)
+            found[weight] = ndcg_at(world.protocol.ranks(model_scorer(student, world.texts), "valid"), 10)
+        return found
 
     jobs = [(name, k) for name in found for k in range(JUDGES)]
-    scores: dict[str, list[float]] = {name: [] for name in found}
+    scores: dict[str, list[dict[float | None, float]]] = {name: [] for name in found}
     work = (partial(judged, found[name], k) for name, k in jobs)
     with closing(side_by_side(work, world.device)) as judgements:
-        for done, ((name, _), score) in enumerate(zip(jobs, judgements, strict=True), start=1):
-            scores[name].append(score)
+        for done, ((name, _), of_weights) in enumerate(zip(jobs, judgements, strict=True), start=1):
+            scores[name].append(of_weights)
             clock.tell(1.0, f"plain sequences: student {done} of {len(jobs)}")
             run.checkpoint()
     ids = world.dataset.catalog.ids
-    for file in sets:
-        candidates = {"labels": file, "walk": "walk"}
+    for file in (*sets, RANDOM):
+        candidates = {"random": RANDOM} if file == RANDOM else {"labels": file, "walk": "walk"}
         if file == HARD:
             candidates |= {name: name for name in ("refined_labels", "refined_walk")}
-        means = {reading: fmean(scores[name]) for reading, name in candidates.items()}
-        run.event("hard", name=file, **means)
-        reading = max(means, key=lambda reading: means[reading])
+        means = {
+            (reading, weight): fmean(each[weight] for each in scores[name])
+            for reading, name in candidates.items()
+            for weight in (None, *POPULARITY)
+        }
+        reading, weight = max(means, key=lambda choice: means[choice])
+        best = {each: max(mean for (of, _), mean in means.items() if of == each) for each in candidates}
+        run.event("hard", name=file, popularity=weight, **best)
         sequences = [[ids[item] for item in row] for row in found[candidates[reading]].tolist()]
-        run.write_json(file, {"schema": 1, "reading": reading, "recipe": asdict(recipe), "sequences": sequences})
+        chosen = asdict(replace(recipe, popularity=weight))
+        run.write_json(file, {"schema": 1, "reading": reading, "recipe": chosen, "sequences": sequences})
 
 
 def refining(positions: int) -> RefineConfig:
@@ -95,8 +114,8 @@ def refining(positions: int) -> RefineConfig:
     return replace(whole, rounds=max(2, min(whole.rounds, positions // 16)))
 
 
-def read_hard(run: RunWriter, file: str, world: World) -> Tensor:
-    """Plain sequences [M, L] of item indices, from a file of the run that holds them as ids."""
+def read_hard(run: RunWriter, file: str, world: World) -> tuple[Tensor, Recipe]:
+    """Plain sequences [M, L] of item indices and their students' recipe, from a file of the run that holds ids."""
     index = world.dataset.catalog.index()
-    rows = json.loads(run.path(file).read_text())["sequences"]
-    return torch.tensor([[index[item] for item in row] for row in rows])
+    kept = json.loads(run.path(file).read_text())
+    return torch.tensor([[index[item] for item in row] for row in kept["sequences"]]), Recipe(**kept["recipe"])

@@ -1,7 +1,7 @@
 """The experiment, top to bottom: data → text → experts → distillation → students → map → report.
 
-Every stage keeps what it finished in the run's `checkpoints/` (experts in the shared cache), so that a run killed at
-any moment goes on where it was and ends with the same result.
+Every stage keeps what it finished in the run's `checkpoints/` (experts, and students on controls, in the shared cache),
+so that a run killed at any moment goes on where it was and ends with the same result.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from foster.condensers import (
     arranged_by_teacher,
     gathered_by_theme,
     joined,
+    random_real,
     weighted_items,
     with_teacher_labels,
 )
@@ -69,21 +70,21 @@ FEW_POSITIONS = 200  # so small a set has one teacher
 MOST_TEACHERS, READ_TOGETHER = 4, 10_000_000  # teachers of a set, and the real events that all of them may read
 START_FILE, SOFT_FILE, ENGINE_FILE = "checkpoints/start.safetensors", "synthetic.safetensors", "checkpoints/engine.json"
 # Raise them when equal settings learn something else: what another one made is not gone on from.
-ENGINE, EXPERT = 9, 7  # of a run's checkpoints, and of the experts in the cache
+ENGINE, EXPERT = 10, 7  # of a run's checkpoints, and of the experts in the cache
 
 
 def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
     """Carry out `spec`, writing everything a person will look at into `run`; returns the report.
 
-    cache: folder of embeddings and expert trajectories shared between runs. Raises UserError for data, an encoder or a
-    device that cannot be had, `Stopped` when asked to stop.
+    cache: folder of embeddings, experts and students on controls, shared between runs. Raises UserError for data, an
+    encoder or a device that cannot be had, `Stopped` when asked to stop.
     """
     clock = Clock(run)
     world, experts = prepare(spec, run, cache, clock)
     dataset, split, device = world.dataset, world.split, world.device
     teachers = [expert.load(expert.best, device) for expert in experts]
-    controls = Controls(run, controls_folder(spec, world, cache))
-    rows = Rows(spec, run, world, teachers, partial(student_shape, spec), recipe_on(world, HARD_RECIPE), controls)
+    controls = Controls(run, controls_folder(spec, world, experts, cache))
+    rows = Rows(spec, run, world, teachers, partial(student_shape, spec), controls)
     try:
         with clock.stage("distil"):
             final, steps = _distil(spec, run, world, teachers, rows, clock)
@@ -106,7 +107,7 @@ def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
         "form": asdict(final.form),
         "stored_bytes": {
             "soft": run.path(SOFT_FILE).stat().st_size,
-            "hard": int(np.prod(read_hard(run, HARD, world).shape)) * (2 if world.n_items <= 2**16 else 4),
+            "hard": int(np.prod(read_hard(run, HARD, world)[0].shape)) * (2 if world.n_items <= 2**16 else 4),
             "log": log_bytes(split.train, world.n_items),
         },
         "valid": valid,
@@ -334,17 +335,20 @@ def _distil(
     if not run.path(HARD).is_file():  # chosen once: rows that are done are of what was chosen then
         hard_recipe, sets = recipe_on(world, HARD_RECIPE), {START_HARD: start, HARD: final}
         shape = student_shape(spec, hard_recipe)
-        write_hard(run, world, windows, teachers[0], sets, shape, hard_recipe, spec.seed, clock)
-    hard = read_hard(run, HARD, world)
+        draw = Generator().manual_seed(derived_seed(spec.seed, "random"))
+        random = random_real(world.split.train, spec.sequences, spec.length, draw)
+        write_hard(run, world, windows, teachers[0], sets, random, shape, hard_recipe, spec.seed, clock)
+    hard, _ = read_hard(run, HARD, world)
     run.write_table("sequences.parquet", sequence_table(final, hard, basis, world.dataset.catalog))
     run.write_table("neighbours.parquet", neighbour_table(hard, world.split.train, world.features))
     return final, steps
 
 
-def controls_folder(spec: RunSpec, world: World, cache: Path) -> Path:
+def controls_folder(spec: RunSpec, world: World, experts: list[ExpertTrajectory], cache: Path) -> Path:
     """Where the students on controls and on the start are shared, named by the hash of all that decides them."""
     taught = [asdict(each) for each in (FULL, SOFT_RECIPE, HARD_RECIPE)]
-    decided = [ENGINE, EXPERT, taught, world.key, spec.seed, spec.sequences, spec.length, computed_on(world.device)]
+    teachers = [expert.folder.name for expert in experts]  # of data, texts and device as well
+    decided = [ENGINE, taught, teachers, spec.seed, spec.sequences, spec.length]
     digest = hashlib.sha256(json.dumps(decided).encode())
     digest.update(world.split.test.tobytes())
     return cache / "controls" / digest.hexdigest()[:32]

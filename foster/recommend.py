@@ -26,6 +26,7 @@ from foster.recommender import RecommenderConfig, SequentialRecommender, build_r
 from foster.tuning import Settled
 
 SCHEMA = 4
+PRIOR = "prior"  # of every item, in a model that has one
 LEARNED = "text.found"  # what learned layers of the encoder say of every item, in a model that has such
 
 
@@ -82,6 +83,10 @@ def load_model(path: Path, text_width: int, n_items: int | None = None) -> Seque
             if len(learned) != 2 or learned[1] != text_width or n_items not in (None, learned[0]):
                 raise ValueError(f"what its encoder learned is of shape {learned}")
             model.text = Settled(torch.zeros(tensors[LEARNED].shape))
+        if PRIOR in tensors:
+            if tensors[PRIOR].ndim != 1 or n_items not in (None, len(tensors[PRIOR])):
+                raise ValueError(f"what it knows of popularity is of shape {tuple(tensors[PRIOR].shape)}")
+            model.prior = torch.zeros(len(tensors[PRIOR]))
         weights = {name: value.float() for name, value in tensors.items() if not name.endswith(".scale")}
         for name in tensors.keys() - weights.keys():
             weights[name.removesuffix(".scale")] *= tensors[name]

@@ -62,6 +62,8 @@ class SequentialRecommender(nn.Module, ABC):
         self.config = config
         self.projection = nn.Linear(text_width, config.width, bias=False)
         self.text: Learning | Settled | None = None  # the encoder's own layers, where they learn or have learned
+        self.prior: Tensor | None  # [V], added to the logits of all items when the model is asked, not as it learns
+        self.register_buffer("prior", None)
 
     def item_table(self, texts: Texts) -> Tensor:
         """Features or texts [V, D_text] to unit-length item embeddings e [V, D], used at input and output alike."""

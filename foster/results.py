@@ -20,7 +20,7 @@ from foster.metrics import summary
 from foster.runs import RunWriter
 from foster.students import spread
 
-RANKS = "checkpoints/ranks"
+RANKS, SHARED = "checkpoints/ranks", "checkpoints/shared.json"
 # In the order in which a report tells them; they are measured in another.
 ROWS = (
     "full", "ensemble", "popular", "bigram", "zero_shot", "untrained", "random", "teacher_random", "teacher_uniform",
@@ -41,10 +41,8 @@ class Results:
         self.found: dict[str, dict[str, dict[Part, dict[str, float]]]] = (
             json.loads(file.read_text()) if file.is_file() else {}
         )
-        self.shared_file = run.path("checkpoints/shared.json")  # rows and students that an earlier run has trained
-        self.shared: list[list[str | int]] = (
-            json.loads(self.shared_file.read_text()) if self.shared_file.is_file() else []
-        )
+        shared = run.path(SHARED)
+        self.shared: list[list[str | int]] = json.loads(shared.read_text())["students"] if shared.is_file() else []
 
     def has(self, name: str, k: int) -> bool:
         return str(k) in self.found.get(name, {}) and self.run.path(f"{RANKS}/{name}-{k}.safetensors").is_file()
@@ -54,14 +52,15 @@ class Results:
         return {part: self.protocol.ranks(scorer, part).astype(np.int32) for part in self.parts}
 
     def add(self, name: str, k: int, measured: Measured, shared: bool = False) -> None:
-        if shared:
-            self.shared.append([name, k])
-            self.run.write_json("checkpoints/shared.json", self.shared)
+        """shared: an earlier run has trained it, which is told in the report."""
         kept = {str(part): ranks for part, ranks in measured.items()}
         self.run.write_file(f"{RANKS}/{name}-{k}.safetensors", lambda path: save_file(kept, path))
         metrics: dict[Part, dict[str, float]] = {part: summary(ranks) for part, ranks in measured.items()}
         self.found.setdefault(name, {})[str(k)] = metrics
         self.run.write_json("checkpoints/students.json", self.found)
+        if shared:
+            self.shared.append([name, k])
+            self.run.write_json(SHARED, {"students": self.shared})
         self.run.event("student", name=name, seed=k, **metrics["valid"])
 
     def first(self, name: str) -> dict[str, float]:

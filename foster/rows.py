@@ -14,10 +14,10 @@ from typing import Any
 from torch import Generator, Tensor
 
 from foster.clock import Clock
-from foster.condensers import random_real, real_readings, uniform_items, with_teacher_labels
+from foster.condensers import real_readings, uniform_items, with_teacher_labels
 from foster.controls import Controls
 from foster.evaluate import Scorer, bigram_scorer, ensemble_scorer, model_scorer, popular_scorer, zero_shot_scorer
-from foster.hard_form import HARD, START_HARD, read_hard
+from foster.hard_form import HARD, RANDOM, START_HARD, read_hard
 from foster.metrics import ndcg_at
 from foster.parallel import side_by_side
 from foster.recommend import model_file, save_model
@@ -36,7 +36,7 @@ STORED_STUDENTS = ("soft", "hard", "random", "untrained")
 
 class Rows:
     """Measures every row of one run. teachers: the first is the report's full-data model; shape_of: of a student
-    by a recipe; hard_recipe: for those of plain sequences; controls: students that other runs share."""
+    by a recipe; controls: students that other runs share."""
 
     def __init__(
         self,
@@ -45,11 +45,10 @@ class Rows:
         world: World,
         teachers: list[SequentialRecommender],
         shape_of: Callable[[Recipe], RecommenderConfig],
-        hard_recipe: Recipe,
         controls: Controls,
     ) -> None:
         self.spec, self.run, self.world, self.teachers = spec, run, world, teachers
-        self.shape_of, self.hard_recipe, self.controls = shape_of, hard_recipe, controls
+        self.shape_of, self.controls = shape_of, controls
         self.results = Results(run, world.protocol, spec.report_test)
 
     def on_start(self, start: SyntheticSequences, recipe: Recipe) -> dict[str, float]:
@@ -59,7 +58,7 @@ class Rows:
             self._take_shared("start_soft", 0)
         if not self.results.has("start_soft", 0):
             measured = self._student("start_soft", 0, self._soft(start, recipe), recipe, self.run.checkpoint)
-            self.results.add("start_soft", 0, measured)
+            self._add("start_soft", 0, measured)
         return self.results.first("start_soft")
 
     def measure(self, soft: SyntheticSequences, steps: int, clock: Clock) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -76,7 +75,7 @@ class Rows:
         judged = False
         with closing(side_by_side(self._work(trained, jobs), self.world.device)) as found:
             for (name, k), measured in zip(jobs, found, strict=True):
-                self.results.add(name, k, measured)
+                self._add(name, k, measured)
                 if not judged:  # the first student on the result is there, of this worker or of one that was cut off
                     self.run.event("valid", step=steps, **self.results.first("soft"))
                     judged = True
@@ -114,8 +113,9 @@ class Rows:
             made = with_teacher_labels(items, len(items), self.teachers, world.texts, soft.form, generator)
             return self._soft(replace(made, queries=rounded(made.queries)), soft_recipe)
 
-        def plain(sequences: Tensor) -> Draw:
-            return every_step(hard_batch(sequences.to(world.device)))
+        def plain(file: str) -> tuple[Callable[[], Draw | None], Recipe]:
+            sequences, recipe = read_hard(run, file, world)
+            return lambda: every_step(hard_batch(sequences.to(world.device))), recipe
 
         def draw(name: str) -> Generator:
             return Generator().manual_seed(derived_seed(spec.seed, name))
@@ -123,22 +123,18 @@ class Rows:
         def real(generator: Generator) -> Tensor:
             return real_readings(world.split.train, len(soft.items), spec.length, soft.session, generator)
 
-        def random() -> Draw:
-            return plain(random_real(world.split.train, spec.sequences, spec.length, draw("random")))
-
         def uniform(generator: Generator) -> Tensor:
             return uniform_items(world.n_items, len(soft.items), spec.length, generator)
 
-        hard_recipe = self.hard_recipe
         return {
             "untrained": (lambda: None, soft_recipe),
-            "random": (random, hard_recipe),
+            "random": plain(RANDOM),
             "teacher_random": (lambda: taught("teacher_random", real), soft_recipe),
             "teacher_uniform": (lambda: taught("teacher_uniform", uniform), soft_recipe),
             "start_soft": (lambda: self._soft(start, soft_recipe), soft_recipe),
-            "start_hard": (lambda: plain(read_hard(run, START_HARD, world)), hard_recipe),
+            "start_hard": plain(START_HARD),
             "soft": (lambda: self._soft(soft, soft_recipe), soft_recipe),
-            "hard": (lambda: plain(read_hard(run, HARD, world)), hard_recipe),
+            "hard": plain(HARD),
         }
 
     def _soft(self, synthetic: SyntheticSequences, recipe: Recipe) -> Draw:
@@ -160,9 +156,11 @@ class Rows:
         model = train_student(draw, self.world.texts, self.shape_of(recipe), recipe, seed, each_step)
         if _is_stored(name, k):  # before its row: a row that is there has its model
             save_model(model_file(self.run.folder, name), model)
-        measured = self.results.measure(model_scorer(model, self.world.texts))
+        return self.results.measure(model_scorer(model, self.world.texts))
+
+    def _add(self, name: str, k: int, measured: Measured) -> None:
+        self.results.add(name, k, measured)  # first, so that no run takes its own for another's
         self.controls.keep(name, k, measured, _is_stored(name, k))
-        return measured
 
     def _take_shared(self, name: str, k: int) -> None:
         if (known := self.controls.find(name, k, self.results.parts, _is_stored(name, k))) is not None:

@@ -246,7 +246,7 @@ class RunStore:
 
     @property
     def cache(self) -> Path:
-        """Where embeddings, trajectories and layouts are kept, shared between runs."""
+        """Where embeddings, trajectories, controls and layouts are kept, shared between runs."""
         return self.root / CACHE
 
     def cache_of(self, run: Run) -> Path:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable
 
 import numpy as np
-from torch import Generator
+from torch import Generator, Tensor
 
 from foster.recommender import RecommenderConfig, SequentialRecommender, fresh_recommender
 from foster.training import Batch, Recipe, Trainer, train
@@ -32,7 +32,8 @@ def train_student(
     """A randomly initialised recommender trained by `recipe` on the batches that `draw` gives; None: untrained.
 
     texts [V, D_text]: the public text features, or texts whose encoder learns too, on the device where the batches are.
-    each_step is called after every step and may raise to stop.
+    each_step is called after every step and may raise to stop. A recipe with `popularity` is one of plain sequences,
+    which `draw` gives whole.
     """
     generator = Generator().manual_seed(seed)
     model = fresh_recommender(texts, config, generator)
@@ -42,7 +43,14 @@ def train_student(
         batches = (draw(generator).on_subset(len(texts), size, generator) for _ in range(recipe.steps))
         for _ in train(Trainer(model, texts, recipe, dropout), batches):
             each_step()
+        if recipe.popularity is not None:
+            model.prior = popularity(draw(generator), recipe.popularity, len(texts))
     return settled(model, texts)
+
+
+def popularity(sequences: Batch, weight: float, n_items: int) -> Tensor:
+    """λ log(1 + how often an item stands in plain sequences) [V]: what a student's logits get when it is asked."""
+    return weight * sequences.often(n_items).float().log1p()
 
 
 def every_step(batch: Batch) -> Draw:

@@ -44,6 +44,11 @@ class Batch:
         hard = self.targets.dtype == torch.int64
         return self.targets[self.targets != NO_TARGET] if hard else self.items.new_empty(0)
 
+    def often(self, n_items: int) -> Tensor:
+        """How often each item stands in plain sequences [V]; every item but the first of a sequence is a target."""
+        first = self.items[:, 0, 0][self.weights[:, 0, 0] > 0]
+        return torch.bincount(torch.cat([first, self.target_ids]), minlength=n_items)
+
     def on_subset(self, n_items: int, size: int | None, generator: Generator) -> Batch:
         """A batch of ids scored on its targets and uniform draws, `size` items together, where the catalogue has more
         than twice as many; otherwise, for size None and for distributions, the batch as it is."""
@@ -110,7 +115,9 @@ class Recipe:
     all of them; matrix_rate: where it is given, the weight matrices learn by Muon (Jordan et al., 2024) at this
     peak rate instead: its orthogonalised steps move all directions of a matrix alike, and a student of a small set
     gets there in half the steps; repeat_rate, repeat_decay: how it is asked for what comes again (`foster.repeats`),
-    None where nothing does; text_rate: AdamW's peak for layers of the text encoder, None where none learn.
+    None where nothing does; text_rate: AdamW's peak for layers of the text encoder, None where none learn; popularity:
+    of plain sequences, how much log(1 + how often an item stands in them) counts when a student is asked, None for
+    nothing: from few sequences texts do not tell what is popular.
     """
 
     steps: int = 300
@@ -125,6 +132,7 @@ class Recipe:
     repeat_rate: float | None = None
     repeat_decay: float | None = None
     text_rate: float | None = None
+    popularity: float | None = None
 
     def pace(self, step: int) -> float:
         """Share of the peak rate at step `step` (from 0)."""

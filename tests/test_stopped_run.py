@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -250,6 +251,7 @@ def test_a_second_run_takes_its_experts_from_the_cache_with_the_same_result(
     spec: RunSpec, uninterrupted: tuple[RunStore, Run]
 ) -> None:
     store, first = uninterrupted
+    shutil.rmtree(store.cache / "controls")  # of students trained anew
     second = store.create(spec)
     go_on(second, store.cache)
     assert first.events("expert")
@@ -270,6 +272,7 @@ def test_another_seed_gives_another_set_and_its_own_experts(spec: RunSpec, unint
 
 def test_test_metrics_never_change_the_distilled_set(spec: RunSpec, uninterrupted: tuple[RunStore, Run]) -> None:
     store, first = uninterrupted
+    shutil.rmtree(store.cache / "controls")
     blind = store.create(dataclasses.replace(spec, report_test=False))
     go_on(blind, store.cache)
     one, two = result(blind), result(first)

@@ -1,8 +1,9 @@
 """What a budget or the regularisation weight does: the same run at several values of one setting.
 
 Every value is an ordinary run in a store of its own, ROOT/.sweep, worked on for some minutes a call (`working`). The
-expert is trained once for all of them. Co-occurrence is told by the value of the regulariser on the stored labels,
-mean KL(w_i ‖ c(·|i)), at γ = 0 as well: lower where similar items co-occur more.
+experts are trained once for all of them, the students on controls once for all weights. Co-occurrence is told by the
+value of the regulariser on the stored labels, mean KL(w_i ‖ c(·|i)), at γ = 0 as well: lower where similar items
+co-occur more.
 """
 
 from __future__ import annotations

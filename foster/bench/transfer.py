@@ -136,8 +136,7 @@ def _one_kind(run: Run, cache: Path, name: str, part: Part) -> None:
             world, own_experts = pipeline.prepare(spec, writer, cache, clock)
             teachers = [own.load(own.best, world.device) for own in own_experts]
             shape_of = partial(pipeline.student_shape, spec)
-            hard_recipe = pipeline.recipe_on(world, pipeline.HARD_RECIPE)
-            rows = Rows(spec, kept, world, teachers, shape_of, hard_recipe, Controls(kept, None))
+            rows = Rows(spec, kept, world, teachers, shape_of, Controls(kept, None))
             soft, _ = SyntheticSequences.load(kept.path(pipeline.SOFT_FILE))
             trained = rows.trained(soft.to(world.device))  # labels of rows are by the run's own features
             told = {row: each for row, each in trained.items() if row in ROWS}

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -111,6 +112,7 @@ class Exact(_Directed):
         return super()._view(real, draw)
 
     def _prepare(self, view: View, theta: SequentialRecommender, omega: SequentialRecommender) -> None:
+        view = replace(view, read=None)  # the derivative runs through all texts
         self.measured = _Measured(omega, view, self.experts)
         self.weights = {name: w.detach() for name, w in self.measured.named_parameters()}
         asked = {name: w.clone().requires_grad_() for name, w in self.weights.items()}

@@ -53,14 +53,16 @@ def bill(entrant: Entrant, others: Sequence[Entrant] = ()) -> Bill:
     one = _one_expert(entrant)
     if one is None:
         one = next((price for each in others if _same_expert(each, entrant) and (price := _one_expert(each))), None)
+    shared = entrant.report.get("shared_students")
+    elsewhere = [each[0] for each in shared if isinstance(each, list) and each] if isinstance(shared, list) else []
     trained = sum(
-        score.n
+        score.n - elsewhere.count(row)
         for row in entrant.rows(Part.VALID)
         if row not in UNTRAINED and (score := entrant.score(row, Metric.RECALL, Part.VALID))
     )
     spent = seconds.get("students")
     condense = seconds.get("distil", 0.0) + (_teachers(entrant) - 1) * (one or 0.0)
-    return Bill(one, condense, spent / trained if spent and trained else None)
+    return Bill(one, condense, spent / trained if spent and trained > 0 else None)
 
 
 def _teachers(entrant: Entrant) -> int:

@@ -18,7 +18,7 @@ BYTES_A_POSITION = 2 * 128  # the most there may be for each position, all that 
 LEAST_BYTES, LEAST_A_POSITION = 3_000, 10  # header and label basis; an id of 4 bytes, one label of the lowest rank
 TEXTS_A_SECOND = 60  # MiniLM on one CPU core; only used where no run tells
 SAME, LIKE, UNLIKE = 1.3, 2.0, 4.0  # how far off a guess may be, either way
-ROWS_WITH_STUDENTS = 8
+ROWS_WITH_STUDENTS, OWN_ROWS = 8, 3  # of a report, and those of them that no other run can have trained
 BASE_ITEMS = 2_000  # below so many items a step's time hardly depends on them
 
 
@@ -33,7 +33,8 @@ class LogSize(Protocol):
 
 @dataclass(frozen=True)
 class Earlier:
-    """A finished run: what it was asked, on how much data, the seconds of its stages, and its distillation steps."""
+    """A finished run: what it was asked, on how much data, the seconds of its stages, its distillation steps, and how
+    many times as long its students would have taken, had earlier runs not trained some."""
 
     spec: RunSpec
     events: int
@@ -41,6 +42,7 @@ class Earlier:
     seconds: Mapping[str, float]
     device: str
     steps: int | None
+    alone: float = 1.0
 
     @classmethod
     def of(cls, spec: RunSpec, report: Mapping[str, object], steps: int | None) -> Earlier | None:
@@ -51,12 +53,10 @@ class Earlier:
         events, items, total = data.get("interactions"), data.get("items"), sum(seconds.values())
         if not events or not items or not total:
             return None
-        shared, spent = report.get("shared_students"), dict(seconds)
-        if isinstance(shared, list) and "students" in spent:
-            # students that an earlier run had trained took no time; those of other settings will
-            count = ROWS_WITH_STUDENTS * spec.students
-            spent["students"] *= count / max(1, count - len(shared))
-        return cls(spec, int(events), int(items), spent, str(report.get("device") or "cpu"), steps)
+        shared, count = report.get("shared_students"), ROWS_WITH_STUDENTS * spec.students
+        taken = len(shared) if isinstance(shared, list) else 0
+        alone = count / max(count - taken, OWN_ROWS * spec.students)
+        return cls(spec, int(events), int(items), dict(seconds), str(report.get("device") or "cpu"), steps, alone)
 
 
 @dataclass(frozen=True)
@@ -96,12 +96,21 @@ def forecast(spec: RunSpec, data: LogSize, earlier: Iterable[Earlier]) -> Span |
     known = [each for each in known if each.spec.data == spec.data or each.seconds.get("experts", 0) > 2] or known
     nearest = min(known, key=lambda each: _distance(spec, data, each))
     same = (nearest.spec.data, nearest.events, nearest.items) == (spec.data, data.events, data.items)
-    seconds = sum(spent * _growth(stage, spec, data, nearest) for stage, spent in nearest.seconds.items())
+    spent = dict(nearest.seconds)
+    if "students" in spent and not _same_controls(spec, nearest.spec):
+        spent["students"] *= nearest.alone
+    seconds = sum(taken * _growth(stage, spec, data, nearest) for stage, taken in spent.items())
     if not nearest.seconds.get("embed", 0) > 1 and not same and spec.data != "sample":
         seconds += data.items / TEXTS_A_SECOND
     apart = _distance(spec, data, nearest)
     off = SAME if same and apart < 0.1 else LIKE if apart < 3 else UNLIKE
     return Span(seconds / off, seconds * off, nearest, same)
+
+
+def _same_controls(spec: RunSpec, earlier: RunSpec) -> bool:
+    """Whether students on controls that one has trained do for the other."""
+    names = ("data", "encoder", "tuned_layers", "seed", "sequences", "length")
+    return all(getattr(spec, name) == getattr(earlier, name) for name in names)
 
 
 def _growth(stage: str, spec: RunSpec, data: LogSize, earlier: Earlier) -> float:

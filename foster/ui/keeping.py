@@ -46,7 +46,7 @@ def _overview(selection: Selection) -> None:
             [
                 ("Runs", words.count(len(own)), f"of yours, and {shipped} shipped with the sample"),
                 ("They take", words.size(ours), "on disk"),
-                ("The cache takes", words.size(cached), "embeddings and experts, shared by runs"),
+                ("The cache takes", words.size(cached), "embeddings, experts and controls, shared by runs"),
                 ("Free", words.size(free), "on that disk; a run is refused below 1 GB"),
             ]
         )
