@@ -96,6 +96,7 @@ def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
     with clock.stage("map"):
         _map(run, world, final, cache, clock)
 
+    hard, hard_recipe = read_hard(run, HARD, world)
     report = {
         "schema": 1,
         "run_id": run.folder.name,
@@ -105,9 +106,10 @@ def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
         "data": _data_summary(dataset, split),
         "budget": {"sequences": spec.sequences, "length": spec.length},
         "form": asdict(final.form),
+        "hard_recipe": {name: value for name, value in asdict(hard_recipe).items() if value is not None},
         "stored_bytes": {
             "soft": run.path(SOFT_FILE).stat().st_size,
-            "hard": int(np.prod(read_hard(run, HARD, world)[0].shape)) * (2 if world.n_items <= 2**16 else 4),
+            "hard": hard.numel() * (2 if world.n_items <= 2**16 else 4),
             "log": log_bytes(split.train, world.n_items),
         },
         "valid": valid,

@@ -83,17 +83,18 @@ def shares() -> str:
 
 
 def forms() -> str:
-    """Teachers, form, bytes and seconds of a run."""
-    rows = []
+    """Teachers, form, bytes, memory and seconds of a run; the memory of one that was resumed is not known."""
+    rows, resumed = [], {each["file"] for each in read("made") if "resumed" in each["beside"]}
     for name, short in LOGS.items():
         report = read(f"run-{name}")
         if not report:
             continue
-        form, stored = report["form"], report["stored_bytes"]
-        told = f"{form['readings']}, {form['rank']}, {form['session'] or '–'}"
-        bytes_of = [f"{stored[form]:,}" for form in ("soft", "hard", "log")]
+        form, stored = report.get("form"), report["stored_bytes"]  # an earlier version did not tell it
+        told = f"{form['readings']}, {form['rank']}, {form['session'] or '–'}" if form else "–"
+        bytes_of = [f"{stored[kind]:,}" for kind in ("soft", "hard", "log")]
+        memory = "–" if f"run-{name}.json" in resumed else f"{report['peak_memory_mb'] / 1000:.1f}"
         spent = f"{sum(report['seconds'].values()):,.0f}"
-        rows.append([short, str(report["experts"]), told, *bytes_of, f"{report['peak_memory_mb'] / 1000:.1f}", spent])
+        rows.append([short, str(report["experts"]), told, *bytes_of, memory, spent])
     return markdown(("log", "teachers", "readings, rank, session", "soft", "hard", "log", "GB", "seconds"), rows)
 
 
@@ -246,7 +247,7 @@ def main(arguments: Sequence[str]) -> int:
         old = page.read_text(encoding="utf-8")
         if (new := filled(old)) == old:
             continue
-        stale.append(page.name)
+        stale.append(str(page.relative_to(HERE.parent)))
         if "--check" not in arguments:
             page.write_text(new, encoding="utf-8")
     print(f"{'out of date' if '--check' in arguments else 'written'}: {', '.join(stale) or 'nothing'}")

@@ -45,6 +45,17 @@ def test_the_front_matter_names_every_table_and_leaves_the_licence_to_the_owner(
     assert front.count("default: true") == 1
 
 
+def test_it_says_how_students_of_plain_sequences_are_asked(run: Run) -> None:
+    file = run.path / "report.json"
+    report = json.loads(file.read_text())
+    assert "On plain sequences" not in _card(run), "an earlier version did not tell"
+    for told, said in (({"steps": 120}, False), ({"steps": 120, "popularity": 0.5}, True), ("broken", False)):
+        file.write_text(json.dumps(report | {"hard_recipe": told}))
+        card = _card(run)
+        assert ("how often an item stands in them" in card) == said
+        assert ("| On plain sequences | steps 120" in card) == isinstance(told, dict)
+
+
 def test_it_says_source_budget_recipe_metrics_bytes_nearness_and_limits(run: Run) -> None:
     card = _card(run)
     for said in (

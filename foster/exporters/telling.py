@@ -48,7 +48,6 @@ def settings(run: FinishedRun) -> list[tuple[str, str]]:
     steps = (
         words.count(spec.steps) if spec.steps is not None else f"{words.count(taken)} (by rule)" if taken else "by rule"
     )
-    recipe = soft_recipe(run)
     seconds = sum((report.get("seconds") or {}).values())
     found = [
         ("Data", run.source),
@@ -67,13 +66,24 @@ def settings(run: FinishedRun) -> list[tuple[str, str]]:
             "Text encoder",
             run.encoder + (f", last {words.plural(n, 'layer')} tuned" if (n := spec.tuned_layers) else ""),
         ),
-        ("Student's recipe", ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in recipe.items() if v is not None)),
+        ("Student's recipe", _told(soft_recipe(run))),
+        ("On plain sequences", _told(run.report.get("hard_recipe"))),
         ("Fresh students a row", words.count(spec.students)),
         ("Seed", str(spec.seed)),
         ("Computed on", f"{words.device(report.get('device'))}" + (f", {words.duration(seconds)}" if seconds else "")),
         ("Version", f"foster {_version(run)}, run {run.id}, specification {report.get('spec_hash', '')}"),
     ]
     return [(name, value) for name, value in found if value]
+
+
+def _told(recipe: object) -> str:
+    """Its settings, popularity as what a student does with it; "" where none is known."""
+    if not isinstance(recipe, Mapping):
+        return ""
+    said = [f"{name.replace('_', ' ')} {value}" for name, value in recipe.items() if value is not None]
+    if recipe.get("popularity") is not None:
+        said.append("popularity × log(1 + how often an item stands in them) added to what a student says")
+    return ", ".join(said)
 
 
 def soft_recipe(run: FinishedRun) -> Mapping[str, Any]:

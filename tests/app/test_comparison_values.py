@@ -192,6 +192,13 @@ def test_a_cached_full_data_model_is_priced_by_the_run_that_trained_it() -> None
     assert bill(cached, [elsewhere, on_gpu]).full is None
 
 
+def test_students_that_another_run_has_trained_took_no_time_here() -> None:
+    """70 s for 7 students, 3 of which came from the cache: 17.5 s each."""
+    shared = [["random", 0], ["random", 1], ["random", 2], ["untrained", 0]]
+    assert bill(entrant("A", shared_students=shared)).student == 17.5
+    assert bill(entrant("A", shared_students="some")).student == 10.0, "a broken report breaks nothing"
+
+
 def test_slow_students_never_pay() -> None:
     slow = entrant("A", seconds={"experts": 5.0, "distil": 50.0, "students": 70.0})
     assert bill(slow).pays_from is None
