@@ -10,6 +10,7 @@ from foster.ui.datasets import Log
 from foster.ui.log_facts import Example
 from foster.ui.markup import Markup, plain, show, tag
 from foster.ui.sources import Origin, Source
+from foster.ui.state import simulated
 from foster.ui.states import note
 from foster.ui.titles import stats
 
@@ -32,6 +33,8 @@ def anatomy(source: Source, log: Log) -> None:
             ]
         )
     )
+    if said := simulated(source.path):
+        st.caption(said)
     st.space("small")
     left, right = st.columns(2, gap="large")
     with left:

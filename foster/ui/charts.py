@@ -77,11 +77,13 @@ def losses(
     distil, valid: events of those kinds. steps: where the axis ends, if it is known. marked: a step that gets a
     line through all panels.
     """
-    shown = thin(distil)
+    # without a weight the regulariser is not computed, and stands as 0, which it never is
+    distil = [{name: value for name, value in event.items() if name != "regulariser" or value} for event in distil]
+    shown, regularised = thin(distil), not distil or any("regulariser" in event for event in distil)
     panels: list[tuple[str, Sequence[Curve], Sequence[Event]]] = [
         ("Divergence and loss, nats", _LOSSES, shown),
         ("Gap", _GAP, shown),
-        ("Regulariser", _REGULARISER, shown),
+        ("Regulariser" if regularised else "Regulariser: not computed at γ = 0", _REGULARISER, shown),
         ("Recall@10, validation", (_VALID,), thin(valid)),
     ]
     figure = make_subplots(

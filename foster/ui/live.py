@@ -74,6 +74,8 @@ def _progress(store: RunStore, run: Run, status: RunStatus) -> None:
     elif run.pause_requested:
         doing = "Pausing at the next step"
     st.progress(status.fraction, text=f"{doing} · {words.share(status.fraction)}")
+    if status.message and not status.paused:
+        show(tag("p", f"Now: {status.message}.", class_="hint"))
     if status.paused and not run.step_requested:
         told = f"Finished last: {status.message}. " if status.message else ""
         show(tag("p", f"{told}{STEPS.get(status.stage, STEP)}", class_="hint", role="status"))

@@ -79,7 +79,9 @@ def sentence(distil: Sequence[Event], valid: Sequence[Event], moment: str) -> st
         said.append("no student had been judged yet;")
     if loss := _last(distil, step):
         of = "" if loss["step"] == step else f" at step {words.count(loss['step'])}"
-        terms = [f"{name}\u00a0{_signed(loss[key])}" for key, name in TERMS.items() if loss.get(key) is not None]
+        # without a weight the regulariser is not computed, and stands as 0, which it never is
+        known = [(key, name) for key, name in TERMS.items() if loss.get(key) is not None]
+        terms = [f"{name}\u00a0{_signed(loss[key])}" for key, name in known if key != "regulariser" or loss[key]]
         said.append(f"loss terms{of}: {', '.join(terms)}.")
     else:
         said.append("no step had been taken.")

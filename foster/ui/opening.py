@@ -15,7 +15,7 @@ from foster.ui.lesson_runs import LESSONS, Lesson, beside_demo
 from foster.ui.lineup import Entrant
 from foster.ui.markup import show, tag
 from foster.ui.rows import rows_of_result, rows_of_snapshot
-from foster.ui.state import Selection, data_name
+from foster.ui.state import Selection, data_name, simulated
 
 
 def opening(selection: Selection, run: Run) -> None:
@@ -40,7 +40,7 @@ def _picture(run: Run, report: dict | None) -> None:
     wall = items.sort_values("popularity", ascending=False)["title"].iloc[: 3 * WALL : 3].tolist()
     log = f"{words.count(data.get('users', 0))} users, {words.count(data.get('interactions', 0))} events"
     if name := data_name(run.spec.data):
-        log += f" ({name})"
+        log += f" ({name}{', simulated readers' if simulated(run.spec.data) else ''})"
     budget = f"{words.plural(run.spec.sequences, 'sequence')} of {run.spec.length} positions"
     result = f"The result: {budget}"
     if report is not None and (kept := scores.of_full(scores.split_of(report)[1], "soft")) is not None:

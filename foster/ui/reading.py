@@ -16,6 +16,7 @@ from foster.ui.rows import Row, hard_view
 from foster.ui.second import Second
 from foster.ui.state import Selection, label
 from foster.ui.states import note
+from foster.verdict import METRIC, of_full, split_of
 
 A_PAGE = 10  # rows
 NAMED = 3  # chosen items that are named
@@ -49,6 +50,8 @@ def sequences(selection: Selection, run: Run, status: RunStatus) -> None:
     others = [] if other is None else _in(form, other.rows())
     if other is None:
         moment.figures(run, now)
+        if form is Form.HARD and (said := _worth_of_lists(run)):
+            show(tag("p", said, class_="moment"))
         show(titles.stats(summary.figures(rows)))
     else:
         _both((run, label(run, status), now), rows, other, others, form)
@@ -67,6 +70,19 @@ def sequences(selection: Selection, run: Run, status: RunStatus) -> None:
         )
     _pages(shown, form is Form.SOFT, hits or through, beside=other is not None)
     _twin(shown)
+
+
+def _worth_of_lists(run: Run) -> str:
+    """What fresh students on the plain lists reach; '' where no report tells."""
+    report = load.report(run)
+    if report is None:
+        return ""
+    split, rows = split_of(report)
+    share, score = of_full(rows, "hard"), rows.get("hard", {}).get(METRIC)
+    if share is None or score is None:
+        return ""
+    reached = f"Recall@10 {words.score(score['mean'])} on {split} items, {words.share(share)} of full data"
+    return f"Fresh students on these plain lists reach {reached}."
 
 
 def _in(form: Form, rows: list[Row]) -> list[Row]:

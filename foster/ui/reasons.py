@@ -55,8 +55,13 @@ def _students(first: Score, second: Score) -> str:
 def beyond_chance(gap: float, first: Score, second: Score) -> str:
     spread = spread_of(first, second)
     if spread is None:
-        return "how far students scatter is unknown, for one of the two is a single student"
-    scatter = f"the spread of {_students(first, second)} each (±\u00a0{100 * spread:.1f} points)"
+        alone = "each is" if first.n == second.n else "one of the two is"
+        return f"though how far students scatter is unknown, for {alone} a single student"
+    told = f"±\u00a0{100 * spread:.1f} points"
+    whole = abs(round(100 * (first.share or 0)) - round(100 * (second.share or 0)))
+    if (whole > 100 * spread) != (abs(gap) > spread):  # rounding turns it round
+        told += f", unrounded the difference is {100 * abs(gap):.1f}"
+    scatter = f"the spread of {_students(first, second)} each ({told})"
     if first.n != second.n:
         scatter = scatter.replace(" each", "")
     return f"more than {scatter}" if abs(gap) > spread else f"within {scatter}, so it may be chance"

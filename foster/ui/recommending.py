@@ -13,7 +13,7 @@ from foster.ui import address, lists, load, words
 from foster.ui.lineup import row_name
 from foster.ui.markup import plain, show, tag
 from foster.ui.shelf import ROWS, Shelf, kept, shelf
-from foster.ui.state import Selection
+from foster.ui.state import Selection, simulated
 from foster.ui.states import note
 
 LONGEST = 50  # titles in a history
@@ -38,6 +38,8 @@ def recommendations(selection: Selection, run: Run, status: RunStatus) -> None:
     titles = items["title"].tolist()
     history, came_next = _history(found, items, titles)
     _answers(found, history, came_next, titles, status)
+    if said := simulated(run.spec.data):
+        st.caption(said)
 
 
 def _no_students(selection: Selection, run: Run, status: RunStatus) -> None:

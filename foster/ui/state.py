@@ -103,6 +103,11 @@ def data_name(source: str) -> str:
     return "sample books" if source == "sample" else Path(source).name or "data"
 
 
+def simulated(source: str) -> str:
+    """What to remember of the data, '' for what people did."""
+    return "The books are real, the readers are simulated." if source == "sample" else ""
+
+
 def lesson_name(run: Run) -> str:
     """What a shipped lesson is called; '' for any other run."""
     return f"Lesson: {run.id.removeprefix('lesson-').replace('-', ' ')}" if run.is_lesson else ""

@@ -73,6 +73,18 @@ def test_losses_say_in_words_what_they_show() -> None:
     assert "no step" in charts.losses([], []).alt
 
 
+def test_a_regulariser_that_was_not_asked_for_is_not_told_as_nothing_to_mend() -> None:
+    step = {"synthetic_theta": 5.0, "synthetic_omega": 4.0, "gap": 1.0, "real": 6.0}
+    for value, there in ((0.0, False), (2.4, True)):
+        distil = [{"step": 1, **step, "regulariser": value}]
+        chart = charts.losses(distil, [], 20)
+        assert {trace.name: len(trace.x) for trace in chart.figure.data}["regulariser"] == there
+        assert ("regulariser: " in chart.alt) == there
+        titles = [each.text for each in chart.figure.layout.annotations]
+        assert ("Regulariser: not computed at γ = 0" in titles) == (not there)
+        assert ("regulariser" in moment.sentence(distil, [], "1")) == there
+
+
 def points(count: int) -> pd.DataFrame:
     world = np.random.default_rng(0)
     places = {f"{axis}_{view}": world.normal(size=count) for axis in "xy" for view in maps.View}
