@@ -23,7 +23,7 @@ from foster.evaluate import model_scorer
 from foster.metrics import ndcg_at
 from foster.parallel import side_by_side
 from foster.recommender import RecommenderConfig, SequentialRecommender
-from foster.refine import RefineConfig, refined
+from foster.refine import POPULARITY, RefineConfig, refined
 from foster.runs import RunWriter
 from foster.students import derived_seed, every_step, popularity, train_student
 from foster.synthetic import SyntheticSequences, hard_batch
@@ -31,7 +31,6 @@ from foster.training import RealWindows, Recipe
 from foster.world import World
 
 HARD, START_HARD, RANDOM = "hard.json", "checkpoints/start_hard.json", "checkpoints/random.json"
-POPULARITY = (0.5, 1.0)  # λ, besides none
 JUDGES = 3  # one student alone would choose by its luck
 
 

@@ -3,14 +3,15 @@
 P [M, L, U]: sequences of item ids as one-hot rows over the round's items U, those of the sequences among them.
 
     ω_0 fresh,  ω_{t+1} = a step of the students' recipe on L_S(ω_t; P),  t < T
-    J(P) = min_β CE(expert ‖ softmax(β·z)),  z the logits of ω_T at real windows
+    J(P) = min_{β, λ} CE(expert ‖ softmax(β·z + λ·log(1 + n(P)))),  z the logits of ω_T at real windows
     J(P with i in the place of h at (m, l)) ≈ J(P) + ∂J/∂P[m, l, i] − ∂J/∂P[m, l, h]
 
 In every round the places where the estimate falls most get the item by which it falls most. The gradient runs through
 all T steps (Maclaurin et al., 2015), single items change by its first order (HotFlip, Ebrahimi et al., 2018). An item
 is one of hundreds in what a student learns from, so the estimate is near the truth for one; for many at once it is
 not, so the number of places falls from round to round. Without β the students' confidence, which no ranking depends
-on, would be most of what is improved.
+on, would be most of what is improved. n(P) is how often an item stands in the sequences: students are told that where
+it helps (`Recipe.popularity`), so an exchange may pay by it alone.
 
 The graph of T steps is kept: T is short, a round looks at LARGEST positions of the set at most (of a larger one at some
 sequences, drawn) and a step of its student at POSITIONS of them, and U holds their items and `subset` others at most.
@@ -35,6 +36,7 @@ from foster.tuning import Texts, public
 
 POSITIONS, LARGEST = 400, 2000
 CANDIDATES = 8
+POPULARITY = (0.5, 1.0)  # λ, besides none
 SHARPNESS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2)  # β
 Weights = dict[str, Tensor]
 
@@ -76,11 +78,15 @@ def refined(
         some = sequences[rows]
         subset = _subset(some, real, len(texts), config.subset, draw)
         model = build_recommender(texts.shape[1], shape, draw).to(texts.device)
-        losses = Losses(model, texts, subset, real, expert)
+        losses = Losses(model, texts, subset, real, expert, _often(sequences, len(texts)) - _often(some, len(texts)))
         slope = hypergradient(losses, subset.rows(some), recipe, draw, each_step)
         most = max(1, round(config.share * some.numel() * (1 - number / config.rounds)))
         sequences = sequences.index_copy(0, rows, exchanged(some, subset.items, slope, most))
     return sequences
+
+
+def _often(sequences: Tensor, n_items: int) -> Tensor:
+    return torch.bincount(sequences.flatten(), minlength=n_items)
 
 
 def _subset(sequences: Tensor, real: Batch, n_items: int, size: int, draw: Generator) -> ItemSubset:
@@ -115,7 +121,8 @@ def exchanged(sequences: Tensor, items: Tensor, slope: Tensor, most: int) -> Ten
 
 
 class Losses(nn.Module):
-    """L_S and J as functions of weights that may be results of a computation."""
+    """L_S and J as functions of weights that may be results of a computation. besides [V]: how often items stand in
+    sequences that are not looked at."""
 
     def __init__(
         self,
@@ -124,26 +131,31 @@ class Losses(nn.Module):
         subset: ItemSubset,
         real: Batch,
         expert: SequentialRecommender,
+        besides: Tensor,
     ) -> None:
         super().__init__()
         self.model, self.subset, self.real = model, subset, real
+        self.besides = besides[subset.items]
         ids, self.rows = read_with(subset, real.items)
         self.texts = texts[ids]
         with torch.no_grad():
             self.expected = self._real_logits(expert).sub(subset.log_inclusion).softmax(-1)
 
-    def forward(self, sequences: Tensor | None, dropout: Generator | None = None) -> Tensor:
-        """L_S at one-hot rows [B, L, U]; None: J."""
+    def forward(self, sequences: Tensor, dropout: Generator | None = None, at_real: bool = False) -> Tensor:
+        """L_S at one-hot rows [B, L, U]; at_real: J, of which they are all that is looked at."""
         correction = self.subset.log_inclusion
-        if sequences is None:
-            logits = self._real_logits(self.model)
+        if at_real:
+            logits, popular = self._real_logits(self.model), (sequences.sum((0, 1)) + self.besides).log1p()
 
-            def off(sharpness: float) -> Tensor:
-                return F.cross_entropy(sharpness * logits - correction, self.expected)
+            def off(sharpness: float, popularity: float) -> Tensor:
+                return F.cross_entropy(sharpness * logits + popularity * popular - correction, self.expected)
 
-            with torch.no_grad():
-                best = min(SHARPNESS, key=lambda sharpness: float(off(sharpness)))
-            return off(best)
+            with torch.no_grad():  # one after the other: which is best hardly depends on the other
+                weight, sharpness = 0.0, 1.0
+                for _ in range(2):
+                    sharpness = min(SHARPNESS, key=lambda each: float(off(each, weight)))
+                    weight = min((0.0, *POPULARITY), key=lambda each: float(off(sharpness, each)))
+            return off(sharpness, weight)
         table = self.model.item_table(self.texts)[: len(self.subset.items)]
         logits = self.model.logits(self.model(sequences[:, :-1] @ table, dropout), table) - correction
         return -(sequences[:, 1:] * logits.log_softmax(-1)).sum(-1).mean()
@@ -166,7 +178,7 @@ def hypergradient(
     one_hot.scatter_(-1, rows.unsqueeze(-1), 1.0).requires_grad_()
     with twice_differentiable():
         weights = unrolled(losses, one_hot, recipe, draw, each_step)
-        return torch.autograd.grad(functional_call(losses, weights, (None,)), one_hot)[0]
+        return torch.autograd.grad(functional_call(losses, weights, (one_hot, None, True)), one_hot)[0]
 
 
 def unrolled(

@@ -23,6 +23,9 @@ RECIPE = Recipe(steps=12, learning_rate=1e-2, matrix_rate=0.05, dropout=0.0, war
 CONFIG = RefineConfig(rounds=3, share=0.2, steps=12, real=20)
 
 
+NONE = torch.zeros(N_ITEMS, dtype=torch.long)  # stands in other sequences
+
+
 def model(seed: int) -> SequentialRecommender:
     return build_recommender(16, SHAPE, Generator().manual_seed(seed))
 
@@ -34,7 +37,7 @@ def features() -> Tensor:
 def losses(subset: ItemSubset | None = None) -> Losses:
     real = cycle_windows().draw(20, Generator().manual_seed(0))
     real = replace(real, weights=real.weights.to(torch.get_default_dtype()))
-    return Losses(model(3), features(), subset or whole_catalogue(N_ITEMS, CPU), real, model(4))
+    return Losses(model(3), features(), subset or whole_catalogue(N_ITEMS, CPU), real, model(4), NONE)
 
 
 def some_sequences(count: int = 4) -> Tensor:
@@ -73,11 +76,27 @@ def test_the_gradient_through_all_steps_is_the_difference_of_two_trainings() -> 
 
     def after(rows: Tensor) -> float:
         weights = unrolled(found, rows.requires_grad_(), RECIPE, Generator().manual_seed(0))
-        return float(functional_call(found, weights, (None,)).detach())
+        return float(functional_call(found, weights, (rows, None, True)).detach())
 
     difference = (after(one_hot + reach * towards) - after(one_hot - reach * towards)) / (2 * reach)
     assert abs(difference) > 1e-4
     assert float((slope * towards).sum()) == pytest.approx(difference, rel=1e-3)
+
+
+@pytest.mark.usefixtures("double")
+def test_how_often_items_stand_in_all_sequences_counts_as_far_as_it_helps() -> None:
+    """Planted: the expert expects what is popular, the student knows nothing of it."""
+    found, rows = losses(), F.one_hot(some_sequences(), N_ITEMS).double()
+    often = torch.arange(N_ITEMS, dtype=torch.double)
+    told = (often + rows.sum((0, 1))).log1p()
+    found.expected = (0.5 * told).softmax(-1).expand_as(found.expected)
+    without = float(found(rows, None, True).detach())
+    found.besides = often
+    assert float(found(rows, None, True).detach()) < without - 0.01
+    found.expected = (-told).softmax(-1).expand_as(found.expected)
+    misled = float(found(rows, None, True).detach())
+    found.besides = torch.zeros(N_ITEMS, dtype=torch.double)
+    assert float(found(rows, None, True).detach()) == pytest.approx(misled, abs=0.05), "what would mislead is left out"
 
 
 def test_items_are_exchanged_where_the_slope_falls_most_and_none_comes_twice() -> None:
@@ -116,9 +135,10 @@ def test_refining_lowers_what_it_is_to_lower_and_one_seed_gives_one_result() -> 
         real = cycle_windows().draw(40, Generator().manual_seed(9))
         found = []
         for seed in range(4):
-            judge = Losses(model(20 + seed), features(), whole_catalogue(N_ITEMS, CPU), real, expert)
-            weights = unrolled(judge, F.one_hot(sequences, N_ITEMS).float(), recipe, draw)
-            found.append(float(functional_call(judge, weights, (None,)).detach()))
+            judge = Losses(model(20 + seed), features(), whole_catalogue(N_ITEMS, CPU), real, expert, NONE)
+            rows = F.one_hot(sequences, N_ITEMS).float()
+            weights = unrolled(judge, rows, recipe, draw)
+            found.append(float(functional_call(judge, weights, (rows, None, True)).detach()))
         return sum(found) / 4
 
     assert left(one) < left(wrong) - 0.05
