@@ -142,6 +142,8 @@ def roughly(low: float, high: float) -> str:
 
     >>> roughly(40, 100), roughly(95, 900), roughly(2000, 9000), roughly(30000, 90000), roughly(10, 30)
     ('1 to 2 min', '2 to 15 min', '33 min to 2.5 h', '8.3 to 25 h', 'a minute')
+    >>> roughly(2e6, 4e6), roughly(2e5, 4e5)
+    ('23 to 46 days', '56 h to 5 days')
     """
     if high < 60:
         return "a minute"
@@ -152,4 +154,6 @@ def roughly(low: float, high: float) -> str:
 
 
 def _coarse(seconds: float) -> tuple[str, str]:
+    if seconds >= 72 * 3600:
+        return f"{seconds / 86_400:,.0f}", "days"
     return (f"{seconds / 3600:.2g}", "h") if seconds >= 5400 else (f"{seconds / 60:.0f}", "min")
