@@ -32,7 +32,7 @@ from foster.verdict import NAMES
 STORE = ".sweep"
 VALUES: dict[str, tuple[float, ...]] = {
     "sequences": (5, 10, 20, 40, 60, 100),
-    "regularisation": (0, 0.03, 0.1, 0.3, 1),
+    "regularisation": (0, 0.1, 0.3, 1, 3, 10),
 }
 ROWS = ("full", "soft", "start_soft", "teacher_uniform", "hard", "random")
 METRIC = "recall@10"
