@@ -90,7 +90,7 @@ def write_hard(
             clock.tell(1.0, f"plain sequences: student {done} of {len(jobs)}")
             run.checkpoint()
     ids = world.dataset.catalog.ids
-    for file in (*sets, RANDOM):
+    for file in (RANDOM, *sets):  # HARD last: where it is there, all are
         candidates = {"random": RANDOM} if file == RANDOM else {"labels": file, "walk": "walk"}
         if file == HARD:
             candidates |= {name: name for name in ("refined_labels", "refined_walk")}
