@@ -3,8 +3,8 @@
     python results/tables.py           writes both
     python results/tables.py --check   says what is out of date instead
 
-Every file is what a command of foster printed (`made.json` says which, and by which commit), but for folders in it, of
-which the last name is left. Nothing is typed by hand: a row without a file is not in the table.
+Every file is what a command of foster printed (`made.json` says which, and by which commit), but for folders of a
+machine, which are shortened. Nothing is typed by hand: a row without a file is not in the table.
 """
 
 from __future__ import annotations
@@ -135,10 +135,17 @@ def certainty() -> str:
     return "\n\n".join(parts)
 
 
-def cost() -> str:
-    found = read("cost")
-    if not found:
-        return "not measured"
+def drawn(name: str, table: Callable[[Found], str]) -> Callable[[], str]:
+    """A table of what one file holds, where it is there and complete."""
+
+    def made_of_it() -> str:
+        found = read(name)
+        return table(found) if found and found.get("complete", True) else "Not measured by the present version."
+
+    return made_of_it
+
+
+def cost(found: Found) -> str:
     rows = []
     for each in found["forms"]:
         name = each["form"] if each["updates"] is None else f"unrolled, W = {each['updates']}"
@@ -152,10 +159,7 @@ def cost() -> str:
     return markdown(("step", "encoder", "peak MB", "× first order", "ms", "× first order"), rows, left=2)
 
 
-def catalogue() -> str:
-    found = read("cost")
-    if not found:
-        return "not measured"
+def catalogue(found: Found) -> str:
     rows = [
         (f"{each['items']:,}", f"{each['peak_mb']:,.0f}", f"{1000 * each['step_s']:,.0f}", f"{each['basis_mb']:,.1f}",
          f"{each['basis_s']:,.1f}")
@@ -164,35 +168,26 @@ def catalogue() -> str:
     return markdown(("items", "peak MB of a step", "ms a step", "label basis MB", "made in s"), rows, left=0)
 
 
-def sweep(name: str) -> Callable[[], str]:
-    def drawn() -> str:
-        found = read(name)
-        if not found or not found["complete"]:
-            return "not measured"
-        parts = []
-        for each in found["sets"]:
-            full = each["points"][0]["rows"]["full"]["mean"]
-            rows = []
-            for point in each["points"]:
-                of = point["rows"]
-                told = [f"{100 * of[row]['mean'] / full:.1f} ± {100 * of[row]['std'] / full:.1f}" for row in
-                        ("soft", "start_soft", "teacher_uniform", "hard", "random")]  # fmt: skip
-                stored = point["stored_bytes"]
-                rows.append([f"{point['value']:g}", *told, f"{stored['soft']:,}", f"{stored['hard']:,}",
-                             f"{point['regulariser']:.3f}"])  # fmt: skip
-            what = {"sequences": "M", "regularisation": "γ"}[found["over"]]
-            head = (f"{LOGS.get(each['data'], each['data'])}: {what}", "soft", "start", "uniform items, teacher labels",
-                    "hard", "random real", "bytes, soft", "bytes, hard", "regulariser, nats")  # fmt: skip
-            parts.append(markdown(head, rows))
-        return "\n\n".join(parts)
-
-    return drawn
+def sweep(found: Found) -> str:
+    parts = []
+    for each in found["sets"]:
+        full = each["points"][0]["rows"]["full"]["mean"]
+        rows = []
+        for point in each["points"]:
+            of = point["rows"]
+            told = [f"{100 * of[row]['mean'] / full:.1f} ± {100 * of[row]['std'] / full:.1f}" for row in
+                    ("soft", "start_soft", "teacher_uniform", "hard", "random")]  # fmt: skip
+            stored = point["stored_bytes"]
+            rows.append([f"{point['value']:g}", *told, f"{stored['soft']:,}", f"{stored['hard']:,}",
+                         f"{point['regulariser']:.3f}"])  # fmt: skip
+        what = {"sequences": "M", "regularisation": "γ"}[found["over"]]
+        head = (f"{LOGS.get(each['data'], each['data'])}: {what}", "soft", "start", "uniform items, teacher labels",
+                "hard", "random real", "bytes, soft", "bytes, hard", "regulariser, nats")  # fmt: skip
+        parts.append(markdown(head, rows))
+    return "\n\n".join(parts)
 
 
-def ablations() -> str:
-    found = read("ablations-sample")
-    if not found:
-        return "not measured"
+def ablations(found: Found) -> str:
     rows = []
     for name, row in found["rows"].items():
         if "same_as" in row:
@@ -206,10 +201,7 @@ def ablations() -> str:
     return markdown(("", "validation Recall@10", "seconds", "peak MB"), rows)
 
 
-def transfer() -> str:
-    found = read("transfer-sample")
-    if not found:
-        return "not measured"
+def transfer(found: Found) -> str:
     rows = []
     for name, kind in found["kinds"].items():
         full = kind["full"][METRIC]["mean"]
@@ -229,9 +221,10 @@ def made() -> str:
 
 
 TABLES: dict[str, Callable[[], str]] = {
-    "shares": shares, "forms": forms, "bars": bars, "certainty": certainty, "cost": cost, "catalogue": catalogue,
-    "budget": sweep("budget"), "regularisation": sweep("regularisation"), "ablations": ablations,
-    "transfer": transfer, "made": made,
+    "shares": shares, "forms": forms, "bars": bars, "certainty": certainty, "made": made,
+    "cost": drawn("cost", cost), "catalogue": drawn("cost", catalogue),
+    "budget": drawn("budget", sweep), "regularisation": drawn("regularisation", sweep),
+    "ablations": drawn("ablations-sample", ablations), "transfer": drawn("transfer-sample", transfer),
 }  # fmt: skip
 PLACE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
