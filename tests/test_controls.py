@@ -19,7 +19,7 @@ from foster.removal import remove_run
 from foster.results import ROWS, kept_ranks
 from foster.runs import Run, RunState, RunStore, RunWriter
 from foster.spec import RunSpec
-from foster.ui.forecast import Earlier, forecast
+from foster.ui.forecast import OWN_ROWS, ROWS_WITH_STUDENTS, Earlier, forecast
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,9 @@ def _ran(store: RunStore, data: str, **changes: Any) -> tuple[Run, int]:
 def test_another_weight_trains_students_of_its_own_set_alone(store: RunStore, data: str) -> None:
     first, told = _ran(store, data)
     assert told == 0
+    found = kept_ranks(first.path, "valid").values()
+    rows = sum(len(ranks) == SPEC.students for ranks in found)
+    assert (rows, rows - len(SHARED)) == (ROWS_WITH_STUDENTS, OWN_ROWS), "what a forecast reckons with"
     second, told = _ran(store, data, regularisation=0.5)
     assert told == ALL
     ours, theirs = kept_ranks(second.path, "valid"), kept_ranks(first.path, "valid")

@@ -144,7 +144,16 @@ def test_the_hard_form_is_the_candidate_from_which_students_learn_most(
 
 @pytest.mark.parametrize(
     ("kind", "at"),
-    [("stage", 2), ("expert", 2), ("distil", 3), ("distil", 18), ("hard", 1), ("hard", 3), ("student", 3), ("stage", 6)],
+    [
+        ("stage", 2),
+        ("expert", 2),
+        ("distil", 3),
+        ("distil", 18),
+        ("hard", 1),
+        ("hard", 3),
+        ("student", 3),
+        ("stage", 6),
+    ],
 )
 def test_a_run_cut_off_anywhere_ends_with_the_same_result(
     world: RunSpec, tmp_path: Path, kind: str, at: int, uncut: dict[str, Any]

@@ -153,8 +153,8 @@ def _cache(store: RunStore) -> None:
     show(
         tag(
             "p",
-            "Text embeddings and trained experts are kept so that the next run on the same data starts at once. "
-            "What is removed is made again when it is wanted.",
+            "Text embeddings, trained experts and students on controls are kept so that the next run on the same data "
+            "has them at once. What is removed is made again when it is wanted.",
             class_="hint",
         )
     )

@@ -90,9 +90,18 @@ def test_a_small_difference_is_not_called_one() -> None:
     assert "Nothing that matters differs" in said
 
 
+def test_a_difference_that_rounding_turns_round_is_told_unrounded_too() -> None:
+    """71.5 against 70.4 % is 1.1 points, told as 2: more than ± 1.4 as rounded, less as it is."""
+    said = plain(reasons.duel(with_soft("A", 0.1431, 0.002), with_soft("B", 0.1408, 0.002), Metric.RECALL, Part.VALID))
+    assert "2 points more than B's 70 %: within the spread of 3 students each" in said
+    assert "(± 1.4 points, unrounded the difference is 1.1), so it may be chance" in said
+
+
 def test_a_single_student_has_no_spread() -> None:
     said = reasons.duel(with_soft("A", 0.18, 0.0, 1), with_soft("B", 0.10), Metric.RECALL, Part.VALID)
-    assert "how far students scatter is unknown" in said
+    assert "though how far students scatter is unknown, for one of the two is a single student" in said
+    alone = reasons.duel(with_soft("A", 0.18, 0.0, 1), with_soft("B", 0.10, 0.0, 1), Metric.RECALL, Part.VALID)
+    assert "for each is a single student" in alone
     mixed = plain(reasons.duel(with_soft("A", 0.18, 0.004, 5), with_soft("B", 0.10), Metric.RECALL, Part.VALID))
     assert "more than the spread of 5 and 3 students (±" in mixed
 

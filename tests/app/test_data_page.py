@@ -90,6 +90,7 @@ def test_the_sample_is_opened_up(store: DataStore, visit: Open) -> None:
     for said in ("3,000", "953", "69,657", "Half of the users have at most 21 events", "for validation", "for the test",
                  "Leave one out", "63,657 events are the training log", "Nothing: every row"):  # fmt: skip
         assert said in text
+    assert "The books are real, the readers are simulated." in [each.value for each in app.caption]
     assert len(app.get("plotly_chart")) == 2
     assert all(chart.proto.alt for chart in app.get("plotly_chart"))
     assert len(app.dataframe[0].value) == 953

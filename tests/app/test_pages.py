@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,7 @@ def test_a_running_run_shows_what_it_has(page: str, store: Path, visit: Open) ->
     if page == "pages/distil.py":
         assert {"Pause", "Stop"} <= names(app)
         assert app.get("plotly_chart")
+        assert "Now: step 160 of 300." in text
     if page == "pages/sequences.py":
         assert "Sequence 1" in text
     if page == "pages/map.py":
@@ -355,10 +357,15 @@ def test_a_sequence_opens_to_its_alternatives(store: Path, visit: Open) -> None:
 
 def test_the_hard_form_has_no_weights(store: Path, visit: Open) -> None:
     lay_run(store)
-    assert 'class="weight"' in shown(visit("pages/sequences.py", run=RUN))
+    soft = shown(visit("pages/sequences.py", run=RUN))
+    assert 'class="weight"' in soft
+    assert "plain lists reach" not in soft
     hard = shown(visit("pages/sequences.py", run=RUN, form="hard"))
     assert 'class="title"' in hard
     assert 'class="weight"' not in hard
+    assert re.search(
+        r"Fresh students on these plain lists reach Recall@10 0\.\d{3} on \w+ items, \d+\u00a0% of full data", hard
+    )
 
 
 def test_the_map_lists_what_a_search_finds(store: Path, visit: Open) -> None:
