@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from patience import until
 
 from foster import launch as queue
 from foster.run_files import is_held
@@ -26,13 +27,6 @@ def own_store(folder: Path) -> Iterator[RunStore]:
 
 def spec(steps: int, encoder: str = "minilm") -> RunSpec:
     return RunSpec(steps=steps, encoder=encoder)
-
-
-def until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
 
 
 def trace_of(store: RunStore) -> list[str]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 import pytest
 from fake_foster import COMMAND
+from patience import until
 from run_folders import held, lay_run
 
 from foster.cache import Pruned, prune
@@ -112,10 +112,7 @@ def test_a_run_launched_meanwhile_is_not_forgotten(store: RunStore, monkeypatch:
 
     monkeypatch.setattr("foster.cache.taken_bytes", launch_now)
     prune(store, command=COMMAND)
-    deadline = time.monotonic() + 15
-    while made[0].status().state is not RunState.DONE:
-        assert time.monotonic() < deadline, "the run was forgotten"
-        time.sleep(0.01)
+    until(lambda: made[0].status().state is RunState.DONE, lambda: "the run was forgotten")
 
 
 def test_no_cache_is_nothing_to_prune(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from fake_foster import COMMAND
-from launched_runs import own_store, spec, total_after, total_of, trace_of, until
+from launched_runs import own_store, spec, total_after, total_of, trace_of
+from patience import until
 
 from foster import launch as queue
 from foster.errors import UserError
@@ -28,20 +29,20 @@ def store(tmp_path: Path) -> Iterator[RunStore]:
 
 
 def test_stop_and_resume_end_like_an_uninterrupted_run(store: RunStore) -> None:
-    run = launch(store, spec(30), COMMAND)
+    run = launch(store, spec(150), COMMAND)
     until(lambda: len(run.events("distil")) > 6)
     run.request_stop()
     assert follow(run, poll_s=0.02).state is RunState.STOPPED
     assert run.report() is None
     resume(store, run.id, COMMAND)
     assert follow(run, poll_s=0.02).state is RunState.DONE
-    assert total_of(run) == total_after(30)
-    assert [event["step"] for event in run.events("distil")] == list(range(1, 31))
+    assert total_of(run) == total_after(150)
+    assert [event["step"] for event in run.events("distil")] == list(range(1, 151))
 
 
 def paused_run(store: RunStore) -> Run:
-    """Thirty steps, of which some are taken."""
-    run = launch(store, spec(30), COMMAND)
+    """A hundred and fifty steps, of which some are taken."""
+    run = launch(store, spec(150), COMMAND)
     until(lambda: bool(run.events("distil")))
     run.request_pause()
     until(lambda: run.status().paused)
@@ -55,7 +56,7 @@ def test_pause_holds_the_run_and_resume_lets_it_go_on(store: RunStore) -> None:
     assert len(run.events("distil")) == count
     resume(store, run.id, COMMAND)
     assert follow(run, poll_s=0.02).state is RunState.DONE
-    assert total_of(run) == total_after(30)
+    assert total_of(run) == total_after(150)
 
 
 def test_single_steps_advance_a_paused_run_by_one_each_and_change_nothing(store: RunStore) -> None:
@@ -65,10 +66,10 @@ def test_single_steps_advance_a_paused_run_by_one_each_and_change_nothing(store:
         run.request_step()
         until(lambda: not run.step_requested and run.status().paused)
         assert len(run.events("distil")) == before + more
-        assert run.status().message == f"step {before + more} of 30"
+        assert run.status().message == f"step {before + more} of 150"
     resume(store, run.id, COMMAND)
     assert follow(run, poll_s=0.02).state is RunState.DONE
-    assert total_of(run) == total_after(30)
+    assert total_of(run) == total_after(150)
 
 
 def test_a_run_killed_within_a_single_step_resumes_without_pause_or_step(store: RunStore) -> None:
@@ -84,8 +85,8 @@ def test_a_run_killed_within_a_single_step_resumes_without_pause_or_step(store: 
     resume(store, run.id, COMMAND)
     assert not run.step_requested
     assert follow(run, poll_s=0.02).state is RunState.DONE
-    assert total_of(run) == total_after(30)
-    assert [event["step"] for event in run.events("distil")] == list(range(1, 31))
+    assert total_of(run) == total_after(150)
+    assert [event["step"] for event in run.events("distil")] == list(range(1, 151))
 
 
 @pytest.mark.parametrize("seed", range(4))

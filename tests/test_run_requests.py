@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE_S, until
 
 from foster.errors import UserError
+from foster.run_writer import HEARTBEAT_S
 from foster.runs import Run, RunState, RunStore, RunWriter, Stopped
 from foster.spec import RunSpec
 
@@ -49,12 +49,12 @@ def test_a_checkpoint_waits_while_paused_and_its_heart_beats(run: Run, monkeypat
         run.request_pause()
         worker = threading.Thread(target=writer.checkpoint)
         worker.start()
-        _until(lambda: run.status().paused)
+        until(lambda: run.status().paused)
         before = run.status().heartbeat
-        _until(lambda: run.status().heartbeat > before)
+        until(lambda: run.status().heartbeat > before)
         assert worker.is_alive()
         run.request_resume()
-        worker.join(5)
+        worker.join(PATIENCE_S)
         assert not worker.is_alive()
         assert not run.status().paused
 
@@ -76,13 +76,13 @@ def test_a_paused_run_takes_one_step_and_waits_again(run: Run) -> None:
         run.request_pause()
         worker = threading.Thread(target=work, args=(writer,))
         worker.start()
-        _until(lambda: run.status().paused)
+        until(lambda: run.status().paused)
         for count in (1, 2, 3):
             run.request_step()
-            _until(lambda: not run.step_requested and run.status().paused)
+            until(lambda: not run.step_requested and run.status().paused)
             assert taken == list(range(1, count + 1))
         run.request_stop()
-        worker.join(5)
+        worker.join(PATIENCE_S)
         assert taken == [1, 2, 3]
 
 
@@ -140,9 +140,9 @@ def test_a_paused_run_can_be_stopped(run: Run) -> None:
         run.request_pause()
         worker = threading.Thread(target=step, args=(writer,))
         worker.start()
-        _until(lambda: run.status().paused)
+        until(lambda: run.status().paused)
         run.request_stop()
-        worker.join(5)
+        worker.join(PATIENCE_S)
         assert stopped == [True]
         assert not run.status().paused
 
@@ -163,12 +163,18 @@ def test_requests_to_a_run_that_has_ended_are_refused(run: Run) -> None:
     assert not run.pause_requested
 
 
-def test_a_checkpoint_is_cheap(run: Run) -> None:
+def test_checkpoints_write_nothing_between_two_heartbeats(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("foster.run_writer.time.monotonic", lambda: now[0])
     with RunWriter(run.path) as writer:
-        since = time.perf_counter()
-        for _ in range(2000):
+        writer.status(fraction=0.1)
+        before = run.status().heartbeat
+        for _ in range(100):
             writer.checkpoint()
-        assert time.perf_counter() - since < 1.0
+        assert run.status().heartbeat == before
+        now[0] += HEARTBEAT_S
+        writer.checkpoint()
+        assert run.status().heartbeat > before
 
 
 def test_the_remaining_time_is_estimated_from_the_pace(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,10 +188,3 @@ def test_the_remaining_time_is_estimated_from_the_pace(run: Run, monkeypatch: py
         assert writer.current.eta_s == pytest.approx(50)
         writer.status(fraction=0.6, eta_s=7.0)
         assert writer.current.eta_s == 7.0
-
-
-def _until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)

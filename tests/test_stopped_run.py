@@ -15,6 +15,7 @@ from typing import Any, cast
 import pandas as pd
 import pytest
 import torch
+from patience import PATIENCE_S
 from short_runs import no_map, short_runs
 
 import foster.pipeline
@@ -71,7 +72,7 @@ def paused(run: Run, writer: RunWriter, cache: Path, kind: str) -> Iterator[Call
     worker.start()
 
     def wait() -> int:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE_S
         while run.step_requested or not run.status().paused:
             assert worker.is_alive()
             assert time.monotonic() < deadline, "the run does not wait"
@@ -82,7 +83,7 @@ def paused(run: Run, writer: RunWriter, cache: Path, kind: str) -> Iterator[Call
         yield wait
     finally:
         run.request_resume()
-        worker.join(60)
+        worker.join(PATIENCE_S)
     assert not worker.is_alive()
 
 
@@ -222,7 +223,7 @@ def test_a_run_that_fails_among_students_ends_at_once(spec: RunSpec, tmp_path: P
         run.request_step()
         while worker.is_alive() and run.step_requested:
             time.sleep(0.01)
-    worker.join(60)
+    worker.join(PATIENCE_S)
     assert failed == ["the disk is full"]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from compared_runs import lay_changed
+from patience import PATIENCE_S
 from run_folders import HOSTILE, held, lay_run
 from streamlit.testing.v1 import AppTest
 
@@ -28,7 +29,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def visit(**query: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE_S)
     for name, value in query.items():
         app.query_params[name] = value
     return check(app.switch_page(PAGE).run())

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from patience import PATIENCE_S
 from run_folders import HOSTILE, lay_run
 from streamlit.testing.v1 import AppTest
 
@@ -45,7 +46,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DataStore:
 @pytest.fixture
 def visit() -> Open:
     def visit(page: str = "data", /, **query: str) -> AppTest:
-        app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30)
+        app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE_S)
         for name, value in query.items():
             app.query_params[name] = value
         app.switch_page(f"pages/{page}.py")

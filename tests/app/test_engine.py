@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from patience import PATIENCE_S
 
 from foster.ui.engine import turn
 
@@ -30,7 +31,7 @@ def test_every_rerun_computes_on_one_thread_and_workers_inherit_nothing_of_it() 
     for _ in range(2):
         thread = threading.Thread(target=rerun)
         thread.start()
-        thread.join(60)
+        thread.join(PATIENCE_S)
     assert seen == [1, 1]
     assert dict(os.environ) == before
 
@@ -49,4 +50,4 @@ def test_two_sessions_take_turns_and_one_may_go_on_inside_its_own() -> None:
         assert inside.wait(60)
         assert not entered.wait(0.2)
     assert entered.wait(60)
-    thread.join(60)
+    thread.join(PATIENCE_S)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from kept_students import lay_students
+from patience import PATIENCE_S
 from run_folders import lay_run
 from streamlit.testing.v1 import AppTest
 
@@ -54,7 +55,7 @@ def copied(shipped: Path, run_id: str, soft: float, n: int = 3, test: bool = Fal
 
 
 def visit(page: str, **query: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE_S)
     for name, value in query.items():
         app.query_params[name] = value
     if page != "app.py":

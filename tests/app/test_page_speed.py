@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from patience import PATIENCE_S
 
 from foster.bench import pages
 from foster.bench.planted import planted_run
@@ -80,7 +81,7 @@ def test_a_map_of_many_items_says_what_is_a_point_and_what_a_shade(
     run = planted_run(RunStore(runs), 21_000)
     from streamlit.testing.v1 import AppTest
 
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE_S)
     app.query_params["run"] = run.id
     app.switch_page("pages/map.py").run()
     assert not app.exception

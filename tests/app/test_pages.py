@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import PATIENCE_S
 from run_folders import HOSTILE, TITLES, held, lay_run
 from streamlit.testing.v1 import AppTest
 
@@ -39,7 +40,7 @@ def visit() -> Open:
     """Opens a page, with what its address asks for."""
 
     def visit(page: str, /, **query: str) -> AppTest:
-        app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30)
+        app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE_S)
         for name, value in query.items():
             app.query_params[name] = value
         if page != "app.py":

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE_S
 from run_folders import HOSTILE, TITLES, lay_run
 from streamlit.testing.v1 import AppTest
 
@@ -79,7 +80,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def visit(**query: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30)
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE_S)
     for name, value in {"run": FIRST, **query}.items():
         app.query_params[name] = value
     app.switch_page("pages/sequences.py").run()

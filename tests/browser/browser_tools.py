@@ -11,18 +11,19 @@ import sys
 import time
 import urllib.request
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
+from patience import PATIENCE_S
 from playwright.sync_api import Browser, expect
 
 CHROMIUM = Path(os.environ.get("FOSTER_CHROMIUM", "/usr/bin/chromium"))
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"]
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
-PATIENCE_MS = 120_000  # nothing here measures speed: the machine may be busy with other tests and with runs
+PATIENCE_MS = 120_000  # for what a page shows
 WIDE, NARROW = {"width": 1360, "height": 900}, {"width": 390, "height": 844}
 
 
@@ -41,7 +42,7 @@ def start_server(runs: Path, port: int, *options: str) -> subprocess.Popen[bytes
     log = runs.with_suffix(".log")
     with log.open("w") as output:
         server = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
-    deadline = time.monotonic() + PATIENCE_MS / 1000
+    deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1).read()
@@ -63,14 +64,6 @@ def serving(runs: Path, *options: str) -> Iterator[str]:
     finally:
         server.terminate()
         server.wait(60)
-
-
-def until(condition: Callable[[], bool], said: Callable[[], object] = lambda: "waited in vain") -> None:
-    """Waits for what a run or a server does; `said` is told if it never comes."""
-    deadline = time.monotonic() + 5 * PATIENCE_MS / 1000
-    while not condition():
-        assert time.monotonic() < deadline, said()
-        time.sleep(0.2)
 
 
 def small(visitor: Visitor) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from browser_tools import Visitor, serving, until
+from browser_tools import Visitor, serving
 from kept_students import RUN, lay_students, retitle
+from patience import until
 from run_folders import HOSTILE
 
 from foster.runs import RunState, RunStore

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pyarrow
 import pytest
-from browser_tools import Visitor, serving, small, until
+from browser_tools import Visitor, serving, small
+from patience import until
 from playwright.sync_api import expect
 from pyarrow import compute, csv
 from run_folders import lay_run

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from browser_tools import Visitor, download, serving, small, unpacked, until
+from browser_tools import Visitor, download, serving, small, unpacked
+from patience import until
 from playwright.sync_api import Browser
 from run_folders import HOSTILE
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser_tools import Visitor, free_port, serving, start_server, until
+from browser_tools import Visitor, free_port, serving, start_server
 from fake_foster import COMMAND, environment
+from patience import until
 from playwright.sync_api import Browser, expect
 
 from foster.launch import launch

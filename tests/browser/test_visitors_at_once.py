@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser_tools import Visitor, serving, until
+from browser_tools import Visitor, serving
+from patience import until
 from playwright.sync_api import Browser
 from run_folders import lay_run
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Callable
 
 from fake_foster import COMMAND, environment, sequences
+from patience import until
 
 from foster.runs import Run, RunState, RunStore, RunWriter
 from foster.spec import RunSpec
@@ -35,10 +35,3 @@ def running(store: RunStore) -> Run:
 
     until(lambda: bool(at_work()))
     return at_work()[0]
-
-
-def until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)

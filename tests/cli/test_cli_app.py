@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from cli_tools import Foster, until
+from cli_tools import Foster
+from patience import until
 
 from foster.policy import current
 from foster.runs import RunState, RunStatus, RunStore

@@ -7,7 +7,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from cli_tools import Foster, running, start, until
+from cli_tools import Foster, running, start
+from patience import PATIENCE_S, until
 
 from foster.runs import RunState, RunStore
 from foster.spec import RunSpec
@@ -113,10 +114,10 @@ def test_a_failed_run_says_why(foster: Foster, data: Path) -> None:
 
 
 def test_ctrl_c_stops_the_run_keeps_it_and_says_how_to_go_on(foster: Foster, store: RunStore, data: Path) -> None:
-    process = start("run", "--data", str(data), "--steps", "400", "--json", "--runs", str(store.root))
+    process = start("run", "--data", str(data), "--steps", "100000", "--json", "--runs", str(store.root))
     run = running(store)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, out) == (130, "")
     assert f"foster resume {run.id} --runs {store.root}" in err
     assert "Traceback" not in err
@@ -125,18 +126,18 @@ def test_ctrl_c_stops_the_run_keeps_it_and_says_how_to_go_on(foster: Foster, sto
 
 
 def test_a_stop_from_elsewhere_ends_the_command(foster: Foster, store: RunStore, data: Path) -> None:
-    process = start("run", "--data", str(data), "--steps", "400", "--json", "--runs", str(store.root))
+    process = start("run", "--data", str(data), "--steps", "100000", "--json", "--runs", str(store.root))
     run = running(store)
     assert foster("pause", run.id)[0] == 0
     until(lambda: run.status().paused)
     before = len(run.events("distil"))
-    said = f"run {run.id} took one step and waits again: step {before + 1} of 400\n"
+    said = f"run {run.id} took one step and waits again: step {before + 1} of 100000\n"
     assert foster("step", run.id) == (0, said, "")
     assert len(run.events("distil")) == before + 1
     assert foster("resume", run.id)[0] == 0
     until(lambda: not run.status().paused)
     code, out, _ = foster("stop", run.id)
     assert (code, run.id in out) == (0, True)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, out) == (3, "")
     assert "was stopped and is kept" in err

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from cli_tools import Foster, finished, until
+from cli_tools import Foster, finished
+from patience import until
 
 from foster.runs import RunState, RunStore
 from foster.spec import RunSpec
