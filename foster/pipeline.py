@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import resource
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -142,10 +143,14 @@ def prepare(spec: RunSpec, run: RunWriter, cache: Path, clock: Clock) -> tuple[W
         shape = expert_shape(world, spec.length)
         # where the encoder learns, reading costs so much more that one has to do
         positions = spec.sequences * spec.length if world.store is None else 0
-        first = expert_of(spec, run, world, shape, cache, clock, (0, default_experts(positions, 0)))
         window = np.minimum(np.diff(split.train.offsets), shape.max_length).mean()
-        count = default_experts(positions, round(first.steps[-1] * ExpertConfig().batch_size * window))
-        others = (expert_of(spec, run, world, shape, cache, clock, (k, count)) for k in range(1, count))
+
+        def count_after(step: int) -> int:
+            return default_experts(positions, round(step * ExpertConfig().batch_size * window))
+
+        first = expert_of(spec, run, world, shape, cache, clock, 0, count_after)
+        count = count_after(first.steps[-1])
+        others = (expert_of(spec, run, world, shape, cache, clock, k, lambda _: count) for k in range(1, count))
         return world, [first, *others]
 
 
@@ -260,11 +265,12 @@ def expert_of(
     config: RecommenderConfig,
     cache: Path,
     clock: Clock,
-    which: tuple[int, int] = (0, 1),
+    number: int = 0,
+    count_at: Callable[[int], int] = lambda step: 1,
 ) -> ExpertTrajectory:
-    """Full-data training of a model of this shape, from the shared cache where it was done before; which: its number,
-    from 0, among how many, that differ by their seeds."""
-    number, count = which
+    """Full-data training of a model of this shape, from the shared cache where it was done before; number: from 0,
+    among experts that differ by their seeds; count_at: how many of them there will be as far as a step of this one
+    tells, for the progress that is told."""
     training = ExpertConfig(text_rate=None if world.store is None else TEXT_RATE)
     # What is not used is not named, so that experts of before it could be are still found.
     shape = {name: value for name, value in asdict(config).items() if value is not None}
@@ -285,7 +291,7 @@ def expert_of(
         checks = train_expert(folder, config, training, world.texts, windows, score, seed, run.checkpoint)
         for check in checks:
             run.event("expert", expert=number, **asdict(check))
-            share = (number + 1 - 0.9**check.check) / count
+            share = (number + 1 - 0.9**check.check) / count_at(check.step)
             clock.progress(share, f"expert {number + 1}: check {check.check}, NDCG@10 {check.score:.4f}")
         found = ExpertTrajectory.open(folder, config, world.texts)
         assert found is not None

@@ -80,7 +80,22 @@ def test_how_many_teach_follows_from_what_the_first_one_read(
         _, experts = prepare(world, writer, store.cache, Clock(writer))
     assert len(experts) == 2
     # of nine events seven are left to train on; a batch has 16 windows
-    assert asked == [(20, 0), (20, experts[0].steps[-1] * 16 * 7)]
+    assert asked[-1] == (20, experts[0].steps[-1] * 16 * 7)
+
+
+def test_progress_reckons_with_fewer_teachers_as_soon_as_the_first_reads_long(
+    world: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("foster.pipeline.default_experts", lambda _, read: 4 if read < 1000 else 1)
+    told: list[float] = []
+    monkeypatch.setattr(Clock, "progress", lambda _, share, message: told.append(share))
+    store = RunStore(tmp_path / "runs")
+    with RunWriter(store.create(world).path) as writer:
+        _, experts = prepare(world, writer, store.cache, Clock(writer))
+    assert len(experts) == 1
+    # a check every 8 steps, each of 16 windows of 7 events
+    assert told == pytest.approx([(1 - 0.9**k) / (4 if 8 * k * 16 * 7 < 1000 else 1) for k in range(1, len(told) + 1)])
+    assert told[1] > 2 * told[0]
 
 
 def test_report_is_complete_and_everything_a_page_reads_is_there(
