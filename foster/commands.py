@@ -8,7 +8,6 @@ import socket
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from foster.bundle import bundled_path
 from foster.console import Progress, plain, report_table, runs_table, say, sequences_text
 from foster.disk import taken_bytes
 from foster.errors import UserError
-from foster.launch import drain, ensure_drain, follow, launch, resume, work
+from foster.launch import drain, ensure_drain, follow, launch, require_gpu, resume, work
 from foster.policy import (
     DATA_VARIABLE,
     ENCODERS_VARIABLE,
@@ -305,16 +304,6 @@ def drain_queue(arguments: Namespace) -> int:
 def work_on(arguments: Namespace) -> int:
     work(open_store(arguments).root, arguments.run, arguments.execute)
     return 0
-
-
-def require_gpu(has_gpu: Callable[[], bool] | None = None) -> None:
-    """Raises UserError without a CUDA device. The only place outside a worker that may import torch."""
-    if has_gpu is None:
-        import torch
-
-        has_gpu = torch.cuda.is_available
-    if not has_gpu():
-        raise UserError("--device cuda: torch finds no CUDA device on this machine; use --device auto or cpu")
 
 
 def _spec(arguments: Namespace) -> RunSpec:

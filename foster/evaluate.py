@@ -18,11 +18,10 @@ from torch import Tensor
 
 from foster import metrics
 from foster.interactions import Split
+from foster.padding import alike
 from foster.recommender import SequentialRecommender
 from foster.repeats import Repeats
 from foster.tuning import Texts
-
-BLOCK = 128  # histories read together
 
 Part = Literal["valid", "test"]
 Scorer = Callable[[Sequence[NDArray[np.int64]]], NDArray[np.float32]]
@@ -31,11 +30,12 @@ Scorer = Callable[[Sequence[NDArray[np.int64]]], NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Protocol:
-    """The held-out items of a split over a catalogue of V items."""
+    """The held-out items of a split over a catalogue of V items; block: users scored together, few enough that their
+    scores over a large catalogue are memory that is used again."""
 
     split: Split
     n_items: int
-    block: int = 1024
+    block: int = 256
 
     def histories(self, part: Part, users: range) -> list[NDArray[np.int64]]:
         """What is known of each user before the held-out item: for test, the validation item too."""
@@ -80,12 +80,11 @@ def model_scorer(model: SequentialRecommender, texts: Texts) -> Scorer:
     @torch.inference_mode()
     def score(histories: Sequence[NDArray[np.int64]]) -> NDArray[np.float32]:
         recent = [past[-longest:] for past in histories]
-        # Histories of one length together: padding is computed, too.
-        order = np.argsort([len(past) for past in recent], kind="stable")
-        blocks = [
-            last_states([recent[row] for row in rows]) for rows in np.split(order, range(BLOCK, len(order), BLOCK))
-        ]
-        hidden = torch.cat(blocks)[torch.from_numpy(np.argsort(order)).to(device)]
+        sizes = np.array([len(past) for past in recent])
+        order = np.argsort(sizes, kind="stable")
+        groups = np.split(order, np.cumsum(alike(sizes[order]))[:-1])
+        states = torch.cat([last_states([recent[row] for row in rows]) for rows in groups])
+        hidden = states[torch.from_numpy(np.argsort(order)).to(device)]
         logits = model.logits(hidden, table).float()
         if model.prior is not None:
             logits += model.prior

@@ -32,6 +32,16 @@ QUEUE_LOCK, DRAIN_LOG = "queue.lock", "drain.log"
 Execute = Callable[[RunSpec, RunWriter, Path], Any]
 
 
+def require_gpu(has_gpu: Callable[[], bool] | None = None) -> None:
+    """Raises UserError without a CUDA device; has_gpu: None asks torch, which is imported for nothing else here."""
+    if has_gpu is None:
+        import torch
+
+        has_gpu = torch.cuda.is_available
+    if not has_gpu():
+        raise UserError("device is cuda, but torch finds no CUDA device on this machine; choose auto or cpu")
+
+
 def launch(store: RunStore, spec: RunSpec, command: Sequence[str] = COMMAND, free: Free = free_bytes) -> Run:
     """Queues a run and returns at once. `command` starts foster; `free` reads the room on the disk of a folder.
 

@@ -71,7 +71,7 @@ FEW_POSITIONS = 200  # so small a set has one teacher
 MOST_TEACHERS, READ_TOGETHER = 4, 10_000_000  # teachers of a set, and the real events that all of them may read
 START_FILE, SOFT_FILE, ENGINE_FILE = "checkpoints/start.safetensors", "synthetic.safetensors", "checkpoints/engine.json"
 # Raise them when equal settings learn something else: what another one made is not gone on from.
-ENGINE, EXPERT = 10, 7  # of a run's checkpoints, and of the experts in the cache
+ENGINE, EXPERT = 11, 8  # of a run's checkpoints, and of the experts in the cache
 
 
 def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
@@ -133,6 +133,7 @@ def prepare(spec: RunSpec, run: RunWriter, cache: Path, clock: Clock) -> tuple[W
     device = choose_device(spec.device)
     if device.type == "cpu":
         torch.use_deterministic_algorithms(True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # every new tensor would be written twice
         use_one_thread()
     run.status(device=str(device))
     with clock.stage("data"):

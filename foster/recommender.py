@@ -75,7 +75,7 @@ class SequentialRecommender(nn.Module, ABC):
 
     def logits(self, hidden: Tensor, table: Tensor) -> Tensor:
         """Hidden states [..., D] and item table [V, D] to next-item logits h·e_i / τ [..., V]."""
-        return hidden @ table.T / self.config.temperature
+        return hidden / self.config.temperature @ table.T
 
     def forward(self, inputs: Tensor, generator: Generator | None = None) -> Tensor:
         """Input vectors [B, L, D] (rows of the item table or mixtures of them) to unit-length states h [B, L, D].

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from foster.errors import UserError
 from foster.interactions import Interactions
 from foster.muon import Muon
+from foster.padding import alike
 from foster.recommender import SequentialRecommender
 from foster.subset import ItemSubset, draw_subset, read_with
 from foster.tuning import Texts
@@ -62,24 +63,21 @@ def mix(table: Tensor, items: Tensor, weights: Tensor) -> Tensor:
     return (F.embedding(items, table) * weights.unsqueeze(-1)).sum(-2)
 
 
-BLOCK = 16  # sequences whose states are computed together where lengths differ
-
-
 def states_at(
     model: SequentialRecommender, inputs: Tensor, wanted: Tensor, generator: Generator | None = None
 ) -> Tensor:
     """States [N, D] of input vectors [B, L, D] at the wanted positions [B, L], row by row.
 
-    Padding is computed, too: where the first sequences are shorter than others, each block of some is cut at its own
-    longest (`RealWindows.draw` puts the shortest first).
+    Where the shortest sequences come first (`RealWindows.draw`), alike long ones are read together (`foster.padding`).
     """
-    blocks = wanted.split(BLOCK)
     place = torch.arange(1, wanted.shape[1] + 1, device=wanted.device)
-    ends = torch.stack([(block * place).amax() for block in blocks]).tolist()
-    if ends[0] == wanted.shape[1] or not any(ends):
+    ends = (wanted * place).amax(1).tolist()
+    if ends[0] == wanted.shape[1] or not ends[-1] or ends != sorted(ends):
         return model(inputs, generator)[wanted]
-    kept = zip(inputs.split(BLOCK), blocks, ends, strict=True)
-    return torch.cat([model(rows[:, :end], generator)[block[:, :end]] for rows, block, end in kept if end])
+    sizes = alike(ends)
+    longest = [ends[last] for last in np.cumsum(sizes) - 1]
+    groups = zip(inputs.split(sizes), wanted.split(sizes), longest, strict=True)
+    return torch.cat([model(rows[:, :end], generator)[asked[:, :end]] for rows, asked, end in groups if end])
 
 
 def next_item_loss(

@@ -188,6 +188,15 @@ def test_text_where_a_time_belongs_is_named(write: Write, times: tuple[str, ...]
     assert "ISO 8601" in message
 
 
+@pytest.mark.parametrize("others", [tuple(map(str, range(38))), tuple(f"2020-01-{day:02d}" for day in range(1, 29))])
+def test_a_few_values_that_are_no_times_are_left_out_and_counted(write: Write, others: tuple[str, ...]) -> None:
+    times = (*others, "soon")
+    folder = write(interactions_csv="user_id,item_id,timestamp\n" + "".join(f'u,b,"{time}"\n' for time in times))
+    dataset = load_dataset(str(folder))
+    assert dataset.dropped == {"events without a time": 1}
+    assert len(dataset.interactions) == len(others)
+
+
 def test_a_column_that_cannot_be_a_time_is_named(write: Write) -> None:
     events = pa.table({"user_id": ["u"], "item_id": ["b"], "timestamp": [[1, 2]]})
     message = refusal(write(interactions_csv=None, interactions_parquet=events))

@@ -111,13 +111,23 @@ def test_a_draw_holds_users_once_with_short_histories_first() -> None:
     assert len({each.target_ids.tolist()[-1] for each in some}) > 2
 
 
-def test_states_of_blocks_that_are_cut_are_those_of_the_whole() -> None:
-    lengths = torch.tensor([0, 1, 2, *range(1, 30), 30, 12, 0])
-    wanted = torch.arange(30) < lengths.unsqueeze(1)
+@pytest.mark.parametrize(
+    ("lengths", "computed"), [([0, 0], 60), ([1, 1, 2, 3, 9, 29, 30], 81), ([30, 12, 0], 90), ([0, *range(31)], 563)]
+)
+def test_states_of_groups_that_are_cut_are_those_of_the_whole(
+    lengths: list[int], computed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """computed: positions, with those of padding; only rising lengths save some."""
+    wanted = torch.arange(30) < torch.tensor(lengths).unsqueeze(1)
     inputs = torch.randn(len(lengths), 30, 16, generator=Generator().manual_seed(0))
     shape = RecommenderConfig(width=16, max_length=30)
     model = build_recommender(8, shape, Generator().manual_seed(0))
-    torch.testing.assert_close(states_at(model, inputs, wanted), model(inputs)[wanted])
+    whole = model(inputs)[wanted]
+    read: list[int] = []
+    encode = model.encode
+    monkeypatch.setattr(model, "encode", lambda x, draw: read.append(x.shape[0] * x.shape[1]) or encode(x, draw))
+    torch.testing.assert_close(states_at(model, inputs, wanted), whole)
+    assert sum(read) == computed
 
 
 def test_users_with_one_event_are_left_out_and_pairs_are_kept() -> None:

@@ -19,6 +19,7 @@ from foster.errors import UserError
 
 _TIMES = "a time is a number (seconds, or any number that orders the events) or an ISO 8601 date or date-time"
 _NO_TIME = ("", "nan", "nat", "none", "null", "na", "n/a", "inf", "+inf", "-inf", "infinity", "-infinity")
+_FEW = 0.05  # share of a column that may be left out as no times; where more are none, it is no column of times
 _BLOCK = 1 << 26  # bytes; a row must fit in one
 
 
@@ -119,7 +120,8 @@ def ids(table: pa.Table, name: str, file: str) -> pd.Series:
 def times(table: pa.Table, name: str, file: str) -> pd.Series:
     """A column of times as float64, NaN where missing or not finite; dates become seconds since 1970 (UTC if bare).
 
-    Raises UserError at the first value that is neither a number nor an ISO 8601 date or date-time.
+    Of a column of texts, values that are no times, up to one in twenty, are missing, too. Raises UserError, naming the
+    first, where more are neither numbers nor ISO 8601 dates or date-times.
     """
     column = table.column(name)
     kind = column.type
@@ -136,17 +138,18 @@ def times(table: pa.Table, name: str, file: str) -> pd.Series:
 
 
 def _parse_times(values: pd.Series, name: str, file: str) -> pd.Series:
-    """Strings as numbers if all of them are, else as ISO 8601 if all of them are."""
+    """Strings as numbers, or as ISO 8601 if more of them are that; NaN for few that are not."""
     present = values[~values.str.lower().isin(_NO_TIME)]
-    numbers = pd.to_numeric(present, errors="coerce").astype("float64")
-    if numbers.isna().any():
+    found = pd.to_numeric(present, errors="coerce").astype("float64")
+    if found.isna().any():
         dates = pd.to_datetime(present, format="ISO8601", utc=True, errors="coerce")
-        if dates.isna().any():
-            bad = dates.isna() if dates.notna().sum() > numbers.notna().sum() else numbers.isna()
-            row = int(bad[bad].index[0])
+        if dates.notna().sum() > found.notna().sum():
+            found = (dates - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)
+        bad = found.index[found.isna()]
+        if len(bad) > _FEW * len(present):
+            row = int(bad[0])
             raise UserError(f"{file}: column {name!r}, row {row + 1}: {values[row][:40]!r} is not a time; {_TIMES}")
-        numbers = (dates - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)
-    return numbers.reindex(values.index)
+    return found.reindex(values.index)
 
 
 def _strings(table: pa.Table, name: str, file: str, allowed: str) -> pa.ChunkedArray:

@@ -58,6 +58,11 @@ def comparison(selection: Selection, run: Run) -> None:
             "scale", "Shown as", list(contest.Scale), contest.Scale.SHARE, format_func=SCALES.__getitem__
         )
     _protocol(part)
+    untested = [each for each in entrants if not each.rows(Part.TEST)]
+    if address.asked("split") is None and 0 < len(untested) < len(entrants):
+        names = " and ".join(each.letter for each in untested)
+        have = "has" if len(untested) == 1 else "have"
+        show(tag("p", f"{names} {have} no test results, so all are shown on validation items.", class_="hint"))
     found = lineup.groups(entrants)
     if len(found) > 1:
         names = "; ".join(f"{_letters(group)} on {group.data}" for group in found)

@@ -11,6 +11,8 @@ from foster.ui.sources import Source
 from foster.ui.state import Selection
 from foster.ui.states import note
 
+ALIKE = 0.8
+
 
 def estimate(selection: Selection, source: Source, spec: RunSpec) -> bool:
     """False where the data cannot be read, which is then said; such a run would only fail."""
@@ -23,7 +25,12 @@ def estimate(selection: Selection, source: Source, spec: RunSpec) -> bool:
     most = at_most(spec, data.log_bytes)
     said = f"{words.count(spec.sequences * spec.length)} positions, stored in at most {words.size(most)}."
     said += f" The training log itself takes {words.size(data.log_bytes)}"
-    said += ", which is less: choose a smaller budget, or the set saves nothing." if most > data.log_bytes else "."
+    if most > data.log_bytes:
+        said += ", which is less: choose a smaller budget, or the set saves nothing."
+    elif most > ALIKE * data.log_bytes:
+        said += ", about as much: what is saved is training time and sequences to read, not bytes."
+    else:
+        said += "."
     show(tag("p", said, class_="hint"))
     sizes = (
         f"{words.plural(data.users, 'user')}, {words.plural(data.items, 'item')}, {words.plural(data.events, 'event')}."

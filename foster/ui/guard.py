@@ -14,7 +14,7 @@ import streamlit as st
 
 from foster import policy as policies
 from foster import visitors
-from foster.launch import launch, resume
+from foster.launch import launch, require_gpu, resume
 from foster.policy import Policy
 from foster.runs import Run, RunStore, default_root
 from foster.spec import RunSpec
@@ -60,7 +60,9 @@ def _token(cookie: str) -> bytes | None:
 
 
 def start(store: RunStore, specs: Sequence[RunSpec] = (), again: Sequence[str] = ()) -> list[Run]:
-    """Launches runs, and lets others go on. Raises UserError."""
+    """Launches runs, and lets others go on. Raises UserError, for a GPU where there is none, too."""
+    if any(spec.device == "cuda" for spec in specs):
+        require_gpu()
     return visitors.start(store, policy(), visitor(), specs, again, launch, resume)
 
 

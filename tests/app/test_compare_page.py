@@ -115,6 +115,9 @@ def test_test_items_are_shown_unasked_where_every_run_reports_them(store: Path) 
     assert measured(visit(run=a, beside=b, split="valid")) == "validation"
     app = visit(run=a, beside=f"{b},{c}")
     assert measured(app) == "validation", "one of them has no test items"
+    said = "C has no test results, so all are shown on validation items."
+    assert said in text(app)
+    assert said not in text(visit(run=a, beside=b))
     check(app.button_group(key="url-split").set_value("test").run())
     assert app.query_params["split"] == "test"
 

@@ -225,10 +225,28 @@ def test_the_form_launches_what_it_says(store: Path, visit: Open, monkeypatch: p
     app.number_input(key="form-steps").set_value(30)
     check(app.run())
     assert "50 positions, stored in at most 13 kB" in shown(app)
+    assert "about as much" not in shown(app)
+    app.select_slider(key="form-sequences").set_value(20)
+    app.select_slider(key="form-length").set_value(20)
+    assert "about as much: what is saved is training time" in shown(check(app.run()))
+    app.select_slider(key="form-sequences").set_value(5)
+    app.select_slider(key="form-length").set_value(10)
+    check(app.run())
     check(next(button for button in app.button if button.label == "Distil").click().run())
     assert launched == [RunSpec(sequences=5, length=10, steps=30)]
     assert "Starting…" in shown(app)
     assert app.query_params["run"]
+
+
+def test_a_gpu_that_is_not_there_is_refused_before_there_is_a_run(
+    store: Path, visit: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    app = visit("pages/distil.py")
+    app.button_group(key="form-device").set_value("cuda")
+    app = check(next(button for button in app.button if button.label == "Distil").click().run())
+    assert "torch finds no CUDA device on this machine; choose auto or cpu" in shown(app)
+    assert not RunStore(store, bundled=None).list()
 
 
 def form(app: AppTest) -> dict[str, object]:
