@@ -100,7 +100,9 @@ def test_validation_decides_how_much_it_counts(tmp_path: Path, popular: bool) ->
     folder = tmp_path / "data"
     with short_runs(folder) as patch:
         patch.setattr(foster.pipeline, "item_map", no_map)
-        patch.setattr(foster.pipeline, "HARD_RECIPE", Recipe(steps=2 if popular else 100, learning_rate=1e-2, matrix_rate=3e-2))
+        patch.setattr(
+            foster.pipeline, "HARD_RECIPE", Recipe(steps=2 if popular else 100, learning_rate=1e-2, matrix_rate=3e-2)
+        )
         if popular:
             _popular_log(folder)
         store = RunStore(tmp_path / "runs", bundled=None)
