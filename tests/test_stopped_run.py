@@ -161,6 +161,21 @@ def test_a_run_stopped_in_every_stage_ends_with_the_same_files(
     assert result(run) == result(uninterrupted[1])
 
 
+def test_a_run_stopped_in_its_second_teacher_ends_with_the_same_files(
+    spec: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("foster.pipeline.default_experts", lambda *_: 2)
+    stores = [RunStore(tmp_path / name, bundled=None) for name in ("whole", "stopped")]
+    whole, run = (store.create(spec) for store in stores)
+    go_on(whole, stores[0].cache)
+    first = sum(event["expert"] == 0 for event in whole.events("expert"))
+    stop_at(run, stores[1].cache, "expert", first + 1)
+    assert run.events("expert")[-1]["expert"] == 1
+    go_on(run, stores[1].cache)
+    assert result(run) == result(whole)
+    assert result(run)["report"]["experts"] == 2
+
+
 def test_single_steps_of_a_paused_run_advance_it_by_one_and_end_with_the_same_files(
     spec: RunSpec, uninterrupted: tuple[RunStore, Run], tmp_path: Path
 ) -> None:
