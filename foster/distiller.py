@@ -58,7 +58,7 @@ class DistillConfig:
     steps: int = 60
     save_every: int = 30
     paths: int = 4
-    student_steps: int = 5
+    student_steps: int = 3
     real_weight: float = 0.3
     real_batch: int = 64
     momentum: float = 0.9

@@ -2,7 +2,8 @@
 
 Models this small gain little from a second core on one matrix product, and their last bits depend on the number of
 threads. So a run computes on one thread, students side by side, each on a thread of its own, and so do the θ and ω of a
-distillation's step; only what is one long computation, the texts and the expert, takes all cores for itself.
+distillation's step, and experts but the first; only what is one long computation, the texts and the first expert, takes
+all cores for itself.
 """
 
 from __future__ import annotations

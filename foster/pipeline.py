@@ -10,9 +10,11 @@ import hashlib
 import json
 import resource
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -41,7 +43,7 @@ from foster.hard_form import HARD, START_HARD, read_hard, write_hard
 from foster.interactions import Split
 from foster.item_map import item_map, kept_layouts
 from foster.metrics import ndcg_at, summary
-from foster.parallel import all_cores, computed_on, use_one_thread
+from foster.parallel import all_cores, computed_on, side_by_side, use_one_thread
 from foster.recommender import RecommenderConfig, SequentialRecommender
 from foster.repeats import repeats_of
 from foster.rows import Rows
@@ -55,7 +57,7 @@ from foster.synthetic import (
     log_bytes,
 )
 from foster.training import RealWindows, Recipe
-from foster.trajectory import ExpertConfig, ExpertTrajectory, train_expert
+from foster.trajectory import ExpertCheck, ExpertConfig, ExpertTrajectory, train_expert
 from foster.tuning import states_file, token_states
 from foster.world import World
 
@@ -133,26 +135,48 @@ def prepare(spec: RunSpec, run: RunWriter, cache: Path, clock: Clock) -> tuple[W
     device = choose_device(spec.device)
     if device.type == "cpu":
         torch.use_deterministic_algorithms(True)
-        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # every new tensor would be written twice
+        # every new tensor would be written twice
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         use_one_thread()
     run.status(device=str(device))
     with clock.stage("data"):
         dataset, split = _data(spec, run)
     with clock.stage("embed"), all_cores():
         world = _embed(spec, run, dataset, split, device, cache)
-    with clock.stage("experts"), all_cores():
-        shape = expert_shape(world, spec.length)
-        # where the encoder learns, reading costs so much more that one has to do
-        positions = spec.sequences * spec.length if world.store is None else 0
-        window = np.minimum(np.diff(split.train.offsets), shape.max_length).mean()
+    with clock.stage("experts"):
+        return world, _experts(spec, run, world, cache, clock)
 
-        def count_after(step: int) -> int:
-            return default_experts(positions, round(step * ExpertConfig().batch_size * window))
 
-        first = expert_of(spec, run, world, shape, cache, clock, 0, count_after)
-        count = count_after(first.steps[-1])
-        others = (expert_of(spec, run, world, shape, cache, clock, k, lambda _: count) for k in range(1, count))
-        return world, [first, *others]
+def _experts(spec: RunSpec, run: RunWriter, world: World, cache: Path, clock: Clock) -> list[ExpertTrajectory]:
+    """The first on all cores, as how long it reads decides how many there are; then the others side by side."""
+    shape = expert_shape(world, spec.length)
+    # where the encoder learns, reading costs so much more that one has to do
+    positions = spec.sequences * spec.length if world.store is None else 0
+    window = np.minimum(np.diff(world.split.train.offsets), shape.max_length).mean()
+    done: dict[int, float] = {}
+    one_tells = Lock()
+
+    def count_after(step: int) -> int:
+        return default_experts(positions, round(step * ExpertConfig().batch_size * window))
+
+    def trained(number: int, count: Callable[[int], int]) -> ExpertTrajectory:
+        def tell(check: ExpertCheck) -> None:
+            said = f"expert {number + 1}: check {check.check}, NDCG@10 {check.score:.4f}"
+            with one_tells:
+                done[number] = 1 - 0.9**check.check
+                clock.progress(sum(done.values()) / count(check.step), said)
+
+        found = expert_of(spec, run, world, shape, cache, number, tell)
+        done[number] = 1.0
+        return found
+
+    with all_cores():
+        first = trained(0, count_after)
+    count = count_after(first.steps[-1])
+    done.update(dict.fromkeys(range(1, count), 0.0))
+    jobs = [partial(trained, number, lambda _: count) for number in range(1, count)]
+    with closing(side_by_side(jobs, world.device)) as others:
+        return [first, *others]
 
 
 def default_experts(positions: int, read: int) -> int:
@@ -265,13 +289,11 @@ def expert_of(
     world: World,
     config: RecommenderConfig,
     cache: Path,
-    clock: Clock,
     number: int = 0,
-    count_at: Callable[[int], int] = lambda step: 1,
+    tell: Callable[[ExpertCheck], None] = lambda check: None,
 ) -> ExpertTrajectory:
     """Full-data training of a model of this shape, from the shared cache where it was done before; number: from 0,
-    among experts that differ by their seeds; count_at: how many of them there will be as far as a step of this one
-    tells, for the progress that is told."""
+    among experts that differ by their seeds; tell: called at each of its checks."""
     training = ExpertConfig(text_rate=None if world.store is None else TEXT_RATE)
     # What is not used is not named, so that experts of before it could be are still found.
     shape = {name: value for name, value in asdict(config).items() if value is not None}
@@ -292,8 +314,7 @@ def expert_of(
         checks = train_expert(folder, config, training, world.texts, windows, score, seed, run.checkpoint)
         for check in checks:
             run.event("expert", expert=number, **asdict(check))
-            share = (number + 1 - 0.9**check.check) / count_at(check.step)
-            clock.progress(share, f"expert {number + 1}: check {check.check}, NDCG@10 {check.score:.4f}")
+            tell(check)
         found = ExpertTrajectory.open(folder, config, world.texts)
         assert found is not None
     return found

@@ -131,9 +131,10 @@ class RunWriter:
     def uses(self, entry: Path) -> None:
         """Say before using it that this run needs `entry`, ROOT/.cache/<kind>/<entry>, so that pruning keeps it."""
         file = self.folder / "cache.json"
-        known = read_json(file)["uses"] if file.exists() else []
-        if (name := f"{entry.parent.name}/{entry.name}") not in known:
-            write_json(file, {"schema": SCHEMA, "uses": [*known, name]})
+        with self._pen:
+            known = read_json(file)["uses"] if file.exists() else []
+            if (name := f"{entry.parent.name}/{entry.name}") not in known:
+                write_json(file, {"schema": SCHEMA, "uses": [*known, name]})
 
     def write_json(self, name: str, value: object) -> None:
         write_json(self.folder / name, value)

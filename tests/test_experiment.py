@@ -98,6 +98,23 @@ def test_progress_reckons_with_fewer_teachers_as_soon_as_the_first_reads_long(
     assert told[1] > 2 * told[0]
 
 
+def test_teachers_that_learn_side_by_side_tell_one_progress_that_never_falls(
+    world: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    monkeypatch.setattr("foster.pipeline.default_experts", lambda *_: 4)
+    told: list[float] = []
+    monkeypatch.setattr(Clock, "progress", lambda _, share, message: told.append(share))
+    store = RunStore(tmp_path / "runs")
+    run = store.create(world)
+    with RunWriter(run.path) as writer:
+        _, experts = prepare(world, writer, store.cache, Clock(writer))
+    assert len({expert.folder for expert in experts}) == 4
+    assert next(event["expert"] for event in run.events("expert") if event["done"]) == 0
+    assert told == sorted(told)
+    assert 0.5 < told[-1] <= 1
+
+
 def test_report_is_complete_and_everything_a_page_reads_is_there(
     world: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -146,7 +146,7 @@ def _one_kind(run: Run, cache: Path, name: str, part: Part) -> None:
                 world = replace(world, features=features, key=f"{world.key}/{name}", store=None)
             full_shape = replace(pipeline.expert_shape(world, spec.length), **kind.changes)
             with all_cores():
-                expert = pipeline.expert_of(spec, writer, world, full_shape, cache, clock)
+                expert = pipeline.expert_of(spec, writer, world, full_shape, cache)
         scores = {"full": [_scored(world, expert.load(expert.best, world.device), part)]}
         jobs = [(row, k) for row in draws for k in range(spec.students)]
         seeds = {(row, k): derived_seed(spec.seed, "student", row, k) for row, k in jobs}  # those of the report
