@@ -20,7 +20,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 T = TypeVar("T")
-AT_MOST = 8  # students at once: each holds some hundred megabytes on a large catalogue
+AT_MOST = 8  # students, or experts, at once: each holds some hundred megabytes on a large catalogue
 
 
 def cores() -> int:

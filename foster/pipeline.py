@@ -47,7 +47,7 @@ from foster.parallel import all_cores, computed_on, side_by_side, use_one_thread
 from foster.recommender import RecommenderConfig, SequentialRecommender
 from foster.repeats import repeats_of
 from foster.rows import Rows
-from foster.runs import RunWriter
+from foster.runs import RunWriter, Stopped
 from foster.spec import RunSpec
 from foster.students import derived_seed, train_student
 from foster.synthetic import (
@@ -155,6 +155,7 @@ def _experts(spec: RunSpec, run: RunWriter, world: World, cache: Path, clock: Cl
     window = np.minimum(np.diff(world.split.train.offsets), shape.max_length).mean()
     done: dict[int, float] = {}
     one_tells = Lock()
+    ended: list[BaseException] = []
 
     def count_after(step: int) -> int:
         return default_experts(positions, round(step * ExpertConfig().batch_size * window))
@@ -166,7 +167,12 @@ def _experts(spec: RunSpec, run: RunWriter, world: World, cache: Path, clock: Cl
                 done[number] = 1 - 0.9**check.check
                 clock.progress(sum(done.values()) / count(check.step), said)
 
-        found = expert_of(spec, run, world, shape, cache, number, tell)
+        try:
+            found = expert_of(spec, run, world, shape, cache, number, tell)
+        except BaseException as error:
+            ended.append(error)
+            run.give_up()  # so that no other learns on
+            raise
         done[number] = 1.0
         return found
 
@@ -175,8 +181,11 @@ def _experts(spec: RunSpec, run: RunWriter, world: World, cache: Path, clock: Cl
     count = count_after(first.steps[-1])
     done.update(dict.fromkeys(range(1, count), 0.0))
     jobs = [partial(trained, number, lambda _: count) for number in range(1, count)]
-    with closing(side_by_side(jobs, world.device)) as others:
-        return [first, *others]
+    try:
+        with closing(side_by_side(jobs, world.device)) as others:
+            return [first, *others]
+    except Stopped:
+        raise ended[0] from None  # the others stop because of it
 
 
 def default_experts(positions: int, read: int) -> int:
@@ -313,6 +322,7 @@ def expert_of(
         seed = derived_seed(spec.seed, "expert", number)
         checks = train_expert(folder, config, training, world.texts, windows, score, seed, run.checkpoint)
         for check in checks:
+            run.checkpoint()  # of a paused run nothing new is told
             run.event("expert", expert=number, **asdict(check))
             tell(check)
         found = ExpertTrajectory.open(folder, config, world.texts)

@@ -68,7 +68,8 @@ def states_at(
 ) -> Tensor:
     """States [N, D] of input vectors [B, L, D] at the wanted positions [B, L], row by row.
 
-    Where the shortest sequences come first (`RealWindows.draw`), alike long ones are read together (`foster.padding`).
+    Where the shortest sequences come first (`RealWindows.draw`), alike long ones are read together (`foster.padding`);
+    in any other order all are read at full length.
     """
     place = torch.arange(1, wanted.shape[1] + 1, device=wanted.device)
     ends = (wanted * place).amax(1).tolist()

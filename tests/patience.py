@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-PATIENCE_S = 500.0  # below pytest's own limit, so that the test itself says what it waited for
+PATIENCE_S = 500.0  # one wait; below pytest's own limit, so that the test itself says what it waited for
 
 
 def until(condition: Callable[[], bool], said: Callable[[], object] = lambda: "waited in vain") -> None:

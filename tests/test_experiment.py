@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from patience import PATIENCE_S
 from short_runs import short_runs
 
+import foster.pipeline
 from foster.clock import Clock
 from foster.errors import UserError
 from foster.pipeline import choose_device, default_experts, execute, prepare, soft_recipe
@@ -113,6 +117,30 @@ def test_teachers_that_learn_side_by_side_tell_one_progress_that_never_falls(
     assert next(event["expert"] for event in run.events("expert") if event["done"]) == 0
     assert told == sorted(told)
     assert 0.5 < told[-1] <= 1
+
+
+def test_a_teacher_that_fails_ends_the_run_and_those_beside_it(
+    world: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone, begun = foster.pipeline.expert_of, threading.Event()
+
+    def expert(spec: RunSpec, run: RunWriter, *rest: Any) -> object:
+        number = rest[3]
+        if number == 0:
+            return alone(spec, run, *rest)
+        if number == 2:
+            assert begun.wait(PATIENCE_S)
+            raise UserError("the disk is full")
+        begun.set()
+        while True:  # learns until nobody wants it any more
+            run.checkpoint()
+            time.sleep(0.01)
+
+    monkeypatch.setattr("foster.pipeline.expert_of", expert)
+    monkeypatch.setattr("foster.pipeline.default_experts", lambda *_: 3)
+    store = RunStore(tmp_path / "runs")
+    with RunWriter(store.create(world).path) as writer, pytest.raises(UserError, match="the disk is full"):
+        prepare(world, writer, store.cache, Clock(writer))
 
 
 def test_report_is_complete_and_everything_a_page_reads_is_there(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from fake_foster import COMMAND, environment, execute
 from launched_runs import drain_pid, own_store, spec, trace_of
-from patience import until
+from patience import PATIENCE_S, until
 
 from foster import launch as queue
 from foster.errors import UserError
@@ -108,7 +108,7 @@ def test_concurrent_launches_lose_no_run_and_work_one_at_a_time(store: RunStore)
     launchers = [
         subprocess.Popen([sys.executable, "-c", code, str(store.root), *COMMAND], env=environment()) for _ in range(3)
     ]
-    assert [launcher.wait(30) for launcher in launchers] == [0] * 3
+    assert [launcher.wait(PATIENCE_S) for launcher in launchers] == [0] * 3
     until(lambda: all(run.status().state is RunState.DONE for run in store.list()))
     trace = trace_of(store)
     assert len(trace) == 12

@@ -120,8 +120,8 @@ def ids(table: pa.Table, name: str, file: str) -> pd.Series:
 def times(table: pa.Table, name: str, file: str) -> pd.Series:
     """A column of times as float64, NaN where missing or not finite; dates become seconds since 1970 (UTC if bare).
 
-    Of a column of texts, values that are no times, up to one in twenty, are missing, too. Raises UserError, naming the
-    first, where more are neither numbers nor ISO 8601 dates or date-times.
+    A column of texts holds numbers, or ISO 8601 dates and date-times; up to one value in twenty that is not of the kind
+    of most is missing, too. Raises UserError, naming the first, where more are not.
     """
     column = table.column(name)
     kind = column.type

@@ -60,7 +60,7 @@ def _token(cookie: str) -> bytes | None:
 
 
 def start(store: RunStore, specs: Sequence[RunSpec] = (), again: Sequence[str] = ()) -> list[Run]:
-    """Launches runs, and lets others go on. Raises UserError, for a GPU where there is none, too."""
+    """Launches runs, and lets others go on. Raises UserError, for a new run on a GPU where there is none, too."""
     if any(spec.device == "cuda" for spec in specs):
         require_gpu()
     return visitors.start(store, policy(), visitor(), specs, again, launch, resume)

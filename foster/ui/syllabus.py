@@ -143,7 +143,7 @@ LESSONS: tuple[Lesson, ...] = (
         (
             ("ω", "Distiller.paths", "a student on its way"),
             ("θ ← ω", "duplicate", "the anchored reset"),
-            ("K", "DistillConfig.student_steps", "inner steps"),
+            ("K", "DistillConfig.student_steps", "inner steps; a run takes 3"),
             ("L_D", "View.real_loss", "without dropout; a run asks for what experts expect"),
             ("θ − ω", "DistillStep.distance", "watched in every run"),
         ),

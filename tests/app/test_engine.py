@@ -47,7 +47,7 @@ def test_two_sessions_take_turns_and_one_may_go_on_inside_its_own() -> None:
     thread = threading.Thread(target=other)
     with turn(), turn():
         thread.start()
-        assert inside.wait(60)
+        assert inside.wait(PATIENCE_S)
         assert not entered.wait(0.2)
-    assert entered.wait(60)
+    assert entered.wait(PATIENCE_S)
     thread.join(PATIENCE_S)
