@@ -112,7 +112,8 @@ def test_a_run_launched_meanwhile_is_not_forgotten(store: RunStore, monkeypatch:
 
     monkeypatch.setattr("foster.cache.taken_bytes", launch_now)
     prune(store, command=COMMAND)
-    until(lambda: made[0].status().state is RunState.DONE, lambda: "the run was forgotten")
+    until(lambda: made[0].status().is_terminal, lambda: "the run was forgotten")
+    assert made[0].status().state is RunState.DONE
 
 
 def test_no_cache_is_nothing_to_prune(tmp_path: Path) -> None:
