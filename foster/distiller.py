@@ -156,7 +156,7 @@ class View:
         """Logits [N, U] at the N positions of real windows that an event follows. Dropout is off: the direction towards
         the real data should not be noise."""
         table = self.table(model) if table is None else table
-        hidden = states_at(model, mix(table, self._rows_of(real), real.weights), real.targets >= 0)
+        hidden = states_at(model, table, self._rows_of(real), real.weights, real.targets >= 0)
         return model.logits(hidden, table[: len(self.subset.items)]) - self.subset.log_inclusion
 
     def real_loss(

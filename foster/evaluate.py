@@ -18,7 +18,6 @@ from torch import Tensor
 
 from foster import metrics
 from foster.interactions import Split
-from foster.padding import alike
 from foster.recommender import SequentialRecommender
 from foster.repeats import Repeats
 from foster.tuning import Texts
@@ -69,23 +68,13 @@ def model_scorer(model: SequentialRecommender, texts: Texts) -> Scorer:
     with torch.inference_mode():
         table = model.item_table(texts)
 
-    def last_states(recent: Sequence[NDArray[np.int64]]) -> Tensor:
-        sizes = np.array([len(past) for past in recent])
-        items = np.zeros((len(recent), sizes.max()), dtype=np.int64)
-        for row, past in enumerate(recent):
-            items[row, : len(past)] = past
-        hidden = model(table[torch.from_numpy(items).to(device)])
-        return hidden[torch.arange(len(recent), device=device), torch.from_numpy(sizes - 1).to(device)]
-
     @torch.inference_mode()
     def score(histories: Sequence[NDArray[np.int64]]) -> NDArray[np.float32]:
         recent = [past[-longest:] for past in histories]
-        sizes = np.array([len(past) for past in recent])
-        order = np.argsort(sizes, kind="stable")
-        groups = np.split(order, np.cumsum(alike(sizes[order]))[:-1])
-        states = torch.cat([last_states([recent[row] for row in rows]) for rows in groups])
-        hidden = states[torch.from_numpy(np.argsort(order)).to(device)]
-        logits = model.logits(hidden, table).float()
+        sizes = [len(past) for past in recent]
+        states = model.read(table[torch.from_numpy(np.concatenate(recent)).to(device)], sizes)
+        last = torch.from_numpy(np.cumsum(sizes) - 1).to(device)
+        logits = model.logits(states[last], table).float()
         if model.prior is not None:
             logits += model.prior
         if repeats is None:

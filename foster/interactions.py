@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -128,6 +129,11 @@ class Split:
     test: np.ndarray
     mask_history: bool
     repeat_share: float
+
+    @property
+    def usual_history(self) -> int:
+        """Events of the mean training history, rounded up to tens."""
+        return 10 * math.ceil(len(self.train.items) / self.train.n_users / 10)
 
 
 def _frozen(values: np.ndarray, dtype: type[np.signedinteger]) -> np.ndarray:

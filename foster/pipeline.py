@@ -9,12 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import resource
-from collections.abc import Callable
-from contextlib import closing
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -38,16 +35,17 @@ from foster.distiller import DistillConfig, Distiller, default_steps
 from foster.encoder import TextEncoder, embeddings_file, item_embeddings, load_embeddings, public_features
 from foster.errors import UserError
 from foster.evaluate import Protocol, model_scorer
+from foster.experts import FULL, TEXT_RATE, experts_of
 from foster.formats import Dataset, load_dataset
 from foster.hard_form import HARD, START_HARD, read_hard, write_hard
 from foster.interactions import Split
 from foster.item_map import item_map, kept_layouts
-from foster.metrics import ndcg_at, summary
-from foster.parallel import all_cores, computed_on, side_by_side, use_one_thread
+from foster.metrics import summary
+from foster.parallel import all_cores, computed_on, use_one_thread
 from foster.recommender import RecommenderConfig, SequentialRecommender
 from foster.repeats import repeats_of
 from foster.rows import Rows
-from foster.runs import RunWriter, Stopped
+from foster.runs import RunWriter
 from foster.spec import RunSpec
 from foster.students import derived_seed, train_student
 from foster.synthetic import (
@@ -57,23 +55,18 @@ from foster.synthetic import (
     log_bytes,
 )
 from foster.training import RealWindows, Recipe
-from foster.trajectory import ExpertCheck, ExpertConfig, ExpertTrajectory, train_expert
+from foster.trajectory import ExpertTrajectory
 from foster.tuning import states_file, token_states
 from foster.world import World
 
-# One wide layer and softer logits than SASRec's own: on a log and on few sequences alike, it learns in half the steps.
-FULL = RecommenderConfig(width=128, layers=1, temperature=0.1, dropout=0.2)
 SOFT_RECIPE = Recipe(
     steps=1600, learning_rate=4e-2, matrix_rate=0.05, warmup=30, dropout=0.15, batch_size=10, subset=1024
 )
 HARD_RECIPE = Recipe(steps=120, learning_rate=5e-3, matrix_rate=0.01, dropout=0.5, subset=1024)
-TEXT_RATE = 1e-4  # of layers of the text encoder, where some learn
 SNAPSHOTS = 30
-FEW_POSITIONS = 200  # so small a set has one teacher
-MOST_TEACHERS, READ_TOGETHER = 4, 10_000_000  # teachers of a set, and the real events that all of them may read
 START_FILE, SOFT_FILE, ENGINE_FILE = "checkpoints/start.safetensors", "synthetic.safetensors", "checkpoints/engine.json"
-# Raise them when equal settings learn something else: what another one made is not gone on from.
-ENGINE, EXPERT = 11, 8  # of a run's checkpoints, and of the experts in the cache
+# Raise it when equal settings learn something else: what another one made is not gone on from.
+ENGINE = 12  # of a run's checkpoints
 
 
 def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
@@ -144,54 +137,7 @@ def prepare(spec: RunSpec, run: RunWriter, cache: Path, clock: Clock) -> tuple[W
     with clock.stage("embed"), all_cores():
         world = _embed(spec, run, dataset, split, device, cache)
     with clock.stage("experts"):
-        return world, _experts(spec, run, world, cache, clock)
-
-
-def _experts(spec: RunSpec, run: RunWriter, world: World, cache: Path, clock: Clock) -> list[ExpertTrajectory]:
-    """The first on all cores, as how long it reads decides how many there are; then the others side by side."""
-    shape = expert_shape(world, spec.length)
-    # where the encoder learns, reading costs so much more that one has to do
-    positions = spec.sequences * spec.length if world.store is None else 0
-    window = np.minimum(np.diff(world.split.train.offsets), shape.max_length).mean()
-    done: dict[int, float] = {}
-    one_tells = Lock()
-    ended: list[BaseException] = []
-
-    def count_after(step: int) -> int:
-        return default_experts(positions, round(step * ExpertConfig().batch_size * window))
-
-    def trained(number: int, count: Callable[[int], int]) -> ExpertTrajectory:
-        def tell(check: ExpertCheck) -> None:
-            said = f"expert {number + 1}: check {check.check}, NDCG@10 {check.score:.4f}"
-            with one_tells:
-                done[number] = 1 - 0.9**check.check
-                clock.progress(sum(done.values()) / count(check.step), said)
-
-        try:
-            found = expert_of(spec, run, world, shape, cache, number, tell)
-        except BaseException as error:
-            ended.append(error)
-            run.give_up()  # so that no other learns on
-            raise
-        done[number] = 1.0
-        return found
-
-    with all_cores():
-        first = trained(0, count_after)
-    count = count_after(first.steps[-1])
-    done.update(dict.fromkeys(range(1, count), 0.0))
-    jobs = [partial(trained, number, lambda _: count) for number in range(1, count)]
-    try:
-        with closing(side_by_side(jobs, world.device)) as others:
-            return [first, *others]
-    except Stopped:
-        raise ended[0] from None  # the others stop because of it
-
-
-def default_experts(positions: int, read: int) -> int:
-    """Full-data models that teach together: several see further than one, but a small set cannot say it, and where the
-    first has to read long until it stops (`read` events), it takes what time there is."""
-    return 1 if positions < FEW_POSITIONS else max(1, min(MOST_TEACHERS, READ_TOGETHER // max(1, read)))
+        return world, experts_of(spec, run, world, cache, clock)
 
 
 def _of_this_engine(run: RunWriter) -> None:
@@ -217,20 +163,9 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def expert_shape(world: World, length: int) -> RecommenderConfig:
-    """The full-data model's shape: it reads the mean training history rounded up to tens, from L up to 50 events."""
-    return world.repeating(replace(FULL, max_length=max(length, min(50, usual_history(world.split)))))
-
-
-def usual_history(split: Split) -> int:
-    """The mean training history, rounded up to tens."""
-    mean = len(split.train.items) / split.train.n_users
-    return 10 * -(-int(np.ceil(mean)) // 10)
-
-
 def session_length(split: Split, length: int) -> int | None:
     """Sessions of about equal length, no longer than a usual history, that fill a reading of L; None for one."""
-    count = -(-length // usual_history(split))
+    count = -(-length // split.usual_history)
     return None if count == 1 else -(-length // count)
 
 
@@ -292,44 +227,6 @@ def _embed(spec: RunSpec, run: RunWriter, dataset: Dataset, split: Split, device
     return World(dataset, split, features, protocol, device, digest.hexdigest(), repeats, store)
 
 
-def expert_of(
-    spec: RunSpec,
-    run: RunWriter,
-    world: World,
-    config: RecommenderConfig,
-    cache: Path,
-    number: int = 0,
-    tell: Callable[[ExpertCheck], None] = lambda check: None,
-) -> ExpertTrajectory:
-    """Full-data training of a model of this shape, from the shared cache where it was done before; number: from 0,
-    among experts that differ by their seeds; tell: called at each of its checks."""
-    training = ExpertConfig(text_rate=None if world.store is None else TEXT_RATE)
-    # What is not used is not named, so that experts of before it could be are still found.
-    shape = {name: value for name, value in asdict(config).items() if value is not None}
-    taught = {name: value for name, value in asdict(training).items() if (name, value) != ("text_rate", None)}
-    settings = [EXPERT, shape, taught, spec.seed, number, computed_on(world.device)]
-    recipe = json.dumps(settings, sort_keys=True)
-    name = hashlib.sha256(f"{world.key}/{recipe}".encode()).hexdigest()[:32]
-    folder = cache / "trajectories" / name
-    run.uses(folder)
-    found = ExpertTrajectory.open(folder, config, world.texts)
-    if found is None:
-        windows = RealWindows(world.split.train, config.max_length, world.device)
-
-        def score(model: SequentialRecommender) -> float:
-            return ndcg_at(world.protocol.ranks(model_scorer(model, world.texts), "valid"), 10)
-
-        seed = derived_seed(spec.seed, "expert", number)
-        checks = train_expert(folder, config, training, world.texts, windows, score, seed, run.checkpoint)
-        for check in checks:
-            run.checkpoint()  # of a paused run nothing new is told
-            run.event("expert", expert=number, **asdict(check))
-            tell(check)
-        found = ExpertTrajectory.open(folder, config, world.texts)
-        assert found is not None
-    return found
-
-
 def _distil(
     spec: RunSpec,
     run: RunWriter,
@@ -377,7 +274,7 @@ def _distil(
         shape = student_shape(spec, hard_recipe)
         draw = Generator().manual_seed(derived_seed(spec.seed, "random"))
         random = random_real(world.split.train, spec.sequences, spec.length, draw)
-        write_hard(run, world, windows, teachers[0], sets, random, shape, hard_recipe, spec.seed, clock)
+        write_hard(run, world, windows, teachers[0], sets, random, shape, hard_recipe, spec.seed, spec.students, clock)
     hard, _ = read_hard(run, HARD, world)
     run.write_table("sequences.parquet", sequence_table(final, hard, basis, world.dataset.catalog))
     run.write_table("neighbours.parquet", neighbour_table(hard, world.split.train, world.features))

@@ -10,6 +10,7 @@ input, a mixture Σ_i P_i e_i, differentiates like a hard one, and a subset of i
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, final
 
@@ -18,6 +19,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from foster.errors import UserError
+from foster.packing import Packing, packed
 from foster.tuning import Learning, Settled, Texts, TunableTexts, public
 
 HISTORY = 3.0  # weight of a history's mean against its last item in a fresh SASRec
@@ -55,7 +57,7 @@ class RecommenderConfig:
 
 
 class SequentialRecommender(nn.Module, ABC):
-    """Projection of text features plus a causal sequence backbone; subclasses are final and define only `encode`."""
+    """Projection of text features plus a causal sequence backbone; subclasses are final and define `encode`."""
 
     def __init__(self, text_width: int, config: RecommenderConfig) -> None:
         super().__init__()
@@ -85,9 +87,20 @@ class SequentialRecommender(nn.Module, ABC):
         """
         return F.normalize(self.encode(inputs, generator), dim=-1)
 
+    def read(self, inputs: Tensor, sizes: Sequence[int], generator: Generator | None = None) -> Tensor:
+        """As `forward`, of sequences of unlike lengths above 0: input vectors [N, D], one sequence after the other, to
+        their states [N, D]."""
+        return F.normalize(self.encode_ragged(inputs, sizes, generator), dim=-1)
+
     @abstractmethod
     def encode(self, inputs: Tensor, generator: Generator | None) -> Tensor:
         """Causal states [B, L, D] before normalisation."""
+
+    def encode_ragged(self, inputs: Tensor, sizes: Sequence[int], generator: Generator | None) -> Tensor:
+        """Causal states [N, D] before normalisation, as `read`; here padded to the longest."""
+        padded = nn.utils.rnn.pad_sequence(inputs.split(list(sizes)), batch_first=True)
+        inside = torch.arange(padded.shape[1]) < torch.tensor(sizes).unsqueeze(1)
+        return self.encode(padded, generator)[inside.to(inputs.device)]
 
     def start_from_text(self) -> None:
         """Sets, in a fresh model, the weights that are not left to chance; here none."""
@@ -119,14 +132,20 @@ class _Block(nn.Module):
         self.slopes = nn.Parameter(torch.full((config.heads,), RECENCY))
         self.feed_in, self.feed_out = nn.Linear(d, d), nn.Linear(d, d)  # as wide as the model, as in SASRec's paper
 
-    def attend(self, x: Tensor) -> Tensor:
-        b, length, d = x.shape
-        q, k, v = self.query_key_value(self.norm_attention(x)).view(b, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+    def attend(self, x: Tensor, packing: Packing | None = None) -> Tensor:
+        """Of rows [B, L, D], or of positions [N, D] in rows of that packing."""
+        mixing = self.query_key_value(self.norm_attention(x))
+        if packing is not None:
+            mixing = packing.spread(mixing)
+        b, length, _ = mixing.shape
+        q, k, v = mixing.view(b, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         place = torch.arange(length, device=x.device)
         age = place.unsqueeze(1) - place  # [L, L]
-        bias = (-self.slopes.view(-1, 1, 1) * age).masked_fill(age < 0, -torch.inf)  # causal
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.unsqueeze(0))  # [B, heads, L, D/heads]
-        return self.out(mixed.transpose(1, 2).reshape(b, length, d))
+        hidden = (age < 0).unsqueeze(0) if packing is None else packing.hidden
+        bias = (-self.slopes.view(-1, 1, 1) * age).masked_fill(hidden.unsqueeze(1), -torch.inf)  # causal
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)  # [B, heads, L, D/heads]
+        mixed = mixed.transpose(1, 2).reshape(b, length, -1)
+        return self.out(mixed if packing is None else packing.gathered(mixed))
 
     def feed(self, x: Tensor) -> Tensor:
         return self.feed_out(F.gelu(self.feed_in(self.norm_feed(x))))
@@ -144,12 +163,20 @@ class SASRec(SequentialRecommender):
         self.norm = nn.LayerNorm(config.width)
 
     def encode(self, inputs: Tensor, generator: Generator | None) -> Tensor:
+        return self._encode(inputs, self.positions[: inputs.shape[1]], generator)
+
+    def encode_ragged(self, inputs: Tensor, sizes: Sequence[int], generator: Generator | None) -> Tensor:
+        packing = packed(sizes, inputs.device)
+        return self._encode(inputs, self.positions[packing.place], generator, packing)
+
+    def _encode(
+        self, inputs: Tensor, positions: Tensor, generator: Generator | None, packing: Packing | None = None
+    ) -> Tensor:
         # Unit-length rows have entries of size 1/√D; scaled up, they and the residual branches are of one size.
-        scaled = inputs * self.config.width**0.5
-        x = self._dropout(scaled + self.positions[: inputs.shape[1]], generator)
+        x = self._dropout(inputs * self.config.width**0.5 + positions, generator)
         for block in self.blocks:
             assert isinstance(block, _Block)
-            x = x + self._dropout(block.attend(x), generator)
+            x = x + self._dropout(block.attend(x, packing), generator)
             x = x + self._dropout(block.feed(x), generator)
         return self.norm(x)
 

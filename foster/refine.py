@@ -31,7 +31,7 @@ from foster.muon import orthogonalised
 from foster.parallel import twice_differentiable
 from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender
 from foster.subset import ItemSubset, draw_subset, read_with, whole_catalogue
-from foster.training import Batch, RealWindows, Recipe, mix, states_at
+from foster.training import Batch, RealWindows, Recipe, states_at
 from foster.tuning import Texts, public
 
 POSITIONS, LARGEST = 400, 2000
@@ -162,7 +162,7 @@ class Losses(nn.Module):
 
     def _real_logits(self, model: SequentialRecommender) -> Tensor:
         table = model.item_table(self.texts)
-        hidden = states_at(model, mix(table, self.rows, self.real.weights), self.real.targets >= 0)
+        hidden = states_at(model, table, self.rows, self.real.weights, self.real.targets >= 0)
         return model.logits(hidden, table[: len(self.subset.items)])
 
 

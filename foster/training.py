@@ -16,7 +16,6 @@ from torch.nn import functional as F
 from foster.errors import UserError
 from foster.interactions import Interactions
 from foster.muon import Muon
-from foster.padding import alike
 from foster.recommender import SequentialRecommender
 from foster.subset import ItemSubset, draw_subset, read_with
 from foster.tuning import Texts
@@ -59,26 +58,30 @@ class Batch:
 
 
 def mix(table: Tensor, items: Tensor, weights: Tensor) -> Tensor:
-    """Input vectors x = Σ_k weight·e_item [B, L, D] from an item table [V, D]; differentiable in table and weights."""
+    """Input vectors x = Σ_k weight·e_item [..., D] from an item table [V, D] and items and weights [..., k];
+    differentiable in table and weights."""
     return (F.embedding(items, table) * weights.unsqueeze(-1)).sum(-2)
 
 
 def states_at(
-    model: SequentialRecommender, inputs: Tensor, wanted: Tensor, generator: Generator | None = None
+    model: SequentialRecommender,
+    table: Tensor,
+    items: Tensor,
+    weights: Tensor,
+    wanted: Tensor,
+    generator: Generator | None = None,
 ) -> Tensor:
-    """States [N, D] of input vectors [B, L, D] at the wanted positions [B, L], row by row.
+    """States [N, D] at the wanted positions [B, L], row by row, of sequences of rows [B, L, k] of a table [V, D].
 
-    Where the shortest sequences come first (`RealWindows.draw`), alike long ones are read together (`foster.padding`);
-    in any other order all are read at full length.
+    Of each sequence only what stands up to its last wanted position is read.
     """
     place = torch.arange(1, wanted.shape[1] + 1, device=wanted.device)
-    ends = (wanted * place).amax(1).tolist()
-    if ends[0] == wanted.shape[1] or not ends[-1] or ends != sorted(ends):
-        return model(inputs, generator)[wanted]
-    sizes = alike(ends)
-    longest = [ends[last] for last in np.cumsum(sizes) - 1]
-    groups = zip(inputs.split(sizes), wanted.split(sizes), longest, strict=True)
-    return torch.cat([model(rows[:, :end], generator)[asked[:, :end]] for rows, asked, end in groups if end])
+    ends = (wanted * place).amax(1)  # [B]
+    sizes = [size for size in ends.tolist() if size]
+    if sum(sizes) in (0, wanted.numel()):
+        return model(mix(table, items, weights), generator)[wanted]
+    inside = place <= ends.unsqueeze(1)
+    return model.read(mix(table, items[inside], weights[inside]), sizes, generator)[wanted[inside]]
 
 
 def next_item_loss(
@@ -97,7 +100,7 @@ def next_item_loss(
     table = model.item_table(texts)
     has_target = targets != NO_TARGET if targets.dtype == torch.int64 else targets.sum(-1) > 0
     # Only positions with a target are scored: real windows are mostly shorter than L.
-    hidden = states_at(model, mix(table, items, batch.weights), has_target, generator)
+    hidden = states_at(model, table, items, batch.weights, has_target, generator)
     logits = model.logits(hidden, table if scored is None else table[: len(scored.items)])
     if scored is not None:
         logits = logits - scored.log_inclusion
@@ -254,6 +257,5 @@ class RealWindows:
         return Batch(rows[:, :-1, None], inside[:, :-1, None].float(), targets)
 
     def draw(self, batch_size: int, generator: Generator) -> Batch:
-        """One batch of users drawn without replacement, those with the shortest histories first."""
-        users = torch.randperm(len(self), generator=generator)[:batch_size].to(self.device)
-        return self.batch(users[self.sizes[users].argsort(stable=True)], generator)
+        """One batch of users drawn without replacement."""
+        return self.batch(torch.randperm(len(self), generator=generator)[:batch_size].to(self.device), generator)

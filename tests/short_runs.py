@@ -14,6 +14,7 @@ import pytest
 import torch
 from cycle_world import cycle_folder
 
+import foster.experts
 import foster.pipeline
 from foster.distiller import DistillConfig
 from foster.formats import load_dataset
@@ -34,7 +35,7 @@ def short_runs(folder: Path, *, steps: int = 4, **loop: Any) -> Iterator[pytest.
         patch.setattr(foster.pipeline, "load_dataset", with_embeddings)
         patch.setattr(foster.pipeline, "SOFT_RECIPE", Recipe(steps=steps))
         patch.setattr(foster.pipeline, "HARD_RECIPE", Recipe(steps=steps))
-        patch.setattr(foster.pipeline, "ExpertConfig", partial(ExpertConfig, patience=1, check_every=8, batch_size=16))
+        patch.setattr(foster.experts, "ExpertConfig", partial(ExpertConfig, patience=1, check_every=8, batch_size=16))
         if loop:
             patch.setattr(foster.pipeline, "DistillConfig", partial(DistillConfig, **loop))
         yield patch

@@ -15,10 +15,12 @@ import torch
 from patience import PATIENCE_S
 from short_runs import short_runs
 
+import foster.experts
 import foster.pipeline
 from foster.clock import Clock
 from foster.errors import UserError
-from foster.pipeline import choose_device, default_experts, execute, prepare, soft_recipe
+from foster.experts import default_experts
+from foster.pipeline import choose_device, execute, prepare, soft_recipe
 from foster.recommend import load_model
 from foster.runs import RunStore, RunWriter
 from foster.spec import RunSpec
@@ -78,7 +80,7 @@ def test_how_many_teach_follows_from_what_the_first_one_read(
         asked.append((positions, read))
         return 2 if read else 4
 
-    monkeypatch.setattr("foster.pipeline.default_experts", count)
+    monkeypatch.setattr("foster.experts.default_experts", count)
     store = RunStore(tmp_path / "runs")
     with RunWriter(store.create(world).path) as writer:
         _, experts = prepare(world, writer, store.cache, Clock(writer))
@@ -90,7 +92,7 @@ def test_how_many_teach_follows_from_what_the_first_one_read(
 def test_progress_reckons_with_fewer_teachers_as_soon_as_the_first_reads_long(
     world: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("foster.pipeline.default_experts", lambda _, read: 4 if read < 1000 else 1)
+    monkeypatch.setattr("foster.experts.default_experts", lambda _, read: 4 if read < 1000 else 1)
     told: list[float] = []
     monkeypatch.setattr(Clock, "progress", lambda _, share, message: told.append(share))
     store = RunStore(tmp_path / "runs")
@@ -106,7 +108,7 @@ def test_teachers_that_learn_side_by_side_tell_one_progress_that_never_falls(
     world: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    monkeypatch.setattr("foster.pipeline.default_experts", lambda *_: 4)
+    monkeypatch.setattr("foster.experts.default_experts", lambda *_: 4)
     told: list[float] = []
     monkeypatch.setattr(Clock, "progress", lambda _, share, message: told.append(share))
     store = RunStore(tmp_path / "runs")
@@ -122,7 +124,7 @@ def test_teachers_that_learn_side_by_side_tell_one_progress_that_never_falls(
 def test_a_teacher_that_fails_ends_the_run_and_those_beside_it(
     world: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alone, begun = foster.pipeline.expert_of, threading.Event()
+    alone, begun = foster.experts.expert_of, threading.Event()
 
     def expert(spec: RunSpec, run: RunWriter, *rest: Any) -> object:
         number = rest[3]
@@ -136,8 +138,8 @@ def test_a_teacher_that_fails_ends_the_run_and_those_beside_it(
             run.checkpoint()
             time.sleep(0.01)
 
-    monkeypatch.setattr("foster.pipeline.expert_of", expert)
-    monkeypatch.setattr("foster.pipeline.default_experts", lambda *_: 3)
+    monkeypatch.setattr("foster.experts.expert_of", expert)
+    monkeypatch.setattr("foster.experts.default_experts", lambda *_: 3)
     store = RunStore(tmp_path / "runs")
     with RunWriter(store.create(world).path) as writer, pytest.raises(UserError, match="the disk is full"):
         prepare(world, writer, store.cache, Clock(writer))
@@ -146,7 +148,7 @@ def test_a_teacher_that_fails_ends_the_run_and_those_beside_it(
 def test_report_is_complete_and_everything_a_page_reads_is_there(
     world: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("foster.pipeline.default_experts", lambda *_: 2)
+    monkeypatch.setattr("foster.experts.default_experts", lambda *_: 2)
     store = RunStore(tmp_path / "runs")
     run = store.create(world)
     report = finish(store, run.path)

@@ -14,6 +14,7 @@ from cycle_world import N_ITEMS, random_features
 from safetensors.torch import load_file, save_file
 from short_runs import no_map, short_runs
 
+import foster.hard_form
 import foster.pipeline
 from foster.errors import UserError
 from foster.evaluate import model_scorer
@@ -100,13 +101,14 @@ def test_validation_decides_how_much_it_counts(tmp_path: Path, popular: bool) ->
     folder = tmp_path / "data"
     with short_runs(folder) as patch:
         patch.setattr(foster.pipeline, "item_map", no_map)
+        patch.setattr(foster.hard_form, "refined", lambda sequences, *_: sequences)  # not what this is about
         patch.setattr(
             foster.pipeline, "HARD_RECIPE", Recipe(steps=2 if popular else 100, learning_rate=1e-2, matrix_rate=3e-2)
         )
         if popular:
             _popular_log(folder)
         store = RunStore(tmp_path / "runs", bundled=None)
-        spec = RunSpec(data=str(folder), sequences=20, length=6, steps=1, students=1, seed=3, device="cpu")
+        spec = RunSpec(data=str(folder), sequences=20, length=6, steps=1, students=3, seed=3, device="cpu")
         run = store.create(spec)
         with RunWriter(run.path) as writer:
             report = execute(spec, writer, store.cache)
@@ -117,4 +119,4 @@ def test_validation_decides_how_much_it_counts(tmp_path: Path, popular: bool) ->
         assert (kept in POPULARITY) if popular else (kept is None)
     assert (load_model(model_file(run.path, "hard"), 16).prior is not None) == popular
     random = report["valid"]["random"]["recall@10"]["mean"]
-    assert random > (0.6 if popular else 0.9), random
+    assert random > (0.5 if popular else 0.9), random

@@ -164,7 +164,7 @@ def test_a_run_stopped_in_every_stage_ends_with_the_same_files(
 def test_a_run_stopped_in_its_second_teacher_ends_with_the_same_files(
     spec: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("foster.pipeline.default_experts", lambda *_: 2)
+    monkeypatch.setattr("foster.experts.default_experts", lambda *_: 2)
     stores = [RunStore(tmp_path / name, bundled=None) for name in ("whole", "stopped")]
     whole, run = (store.create(spec) for store in stores)
     go_on(whole, stores[0].cache)

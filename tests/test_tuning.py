@@ -15,12 +15,14 @@ from safetensors.torch import load_file, save_file
 from tiny_encoder import LAYERS, WIDTH, tiny_encoder
 from torch import Generator, Tensor
 
+import foster.experts
 import foster.pipeline
 from foster.distiller import DistillConfig, Distiller
 from foster.encoder import TextEncoder, public_features
 from foster.errors import UserError
 from foster.evaluate import model_scorer
-from foster.pipeline import TEXT_RATE, execute
+from foster.experts import TEXT_RATE
+from foster.pipeline import execute
 from foster.recommend import load_model, model_file, save_model
 from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender, fresh_recommender
 from foster.runs import RunStore, RunWriter
@@ -320,7 +322,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(foster.pipeline, "SOFT_RECIPE", Recipe(steps=6))
     monkeypatch.setattr(foster.pipeline, "HARD_RECIPE", Recipe(steps=6))
     short = {"patience": 1, "check_every": 8, "batch_size": 16}
-    monkeypatch.setattr(foster.pipeline, "ExpertConfig", lambda **given: ExpertConfig(**short, **given))
+    monkeypatch.setattr(foster.experts, "ExpertConfig", lambda **given: ExpertConfig(**short, **given))
     yield folder
     torch.use_deterministic_algorithms(False)
 

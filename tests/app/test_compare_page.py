@@ -2,48 +2,25 @@
 
 from __future__ import annotations
 
-import html
 import json
 import re
 from pathlib import Path
 
 import pytest
 from compared_runs import lay_changed
-from patience import PATIENCE_S
 from run_folders import HOSTILE, held, lay_run
 from streamlit.testing.v1 import AppTest
+from visits import check, check_escaped, shown, visit
 
 from foster.runs import RunStore
 from foster.spec import RunSpec
 
-ROOT = Path(__file__).resolve().parents[2]
 PAGE = "pages/compare.py"
 
 
-@pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty store without the shipped runs."""
-    monkeypatch.setenv("FOSTER_RUNS", str(tmp_path / "runs"))
-    monkeypatch.setattr("foster.runs.RunStore.__init__.__defaults__", (None,))
-    return tmp_path / "runs"
-
-
-def visit(**query: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE_S)
-    for name, value in query.items():
-        app.query_params[name] = value
-    return check(app.switch_page(PAGE).run())
-
-
-def check(app: AppTest) -> AppTest:
-    assert not app.exception, [each.value for each in app.exception]
-    return app
-
-
 def text(app: AppTest) -> str:
-    parts = [html.unescape(each.proto.body) for each in app.get("html")]
-    parts += [str(each.value) for kind in ("text", "caption") for each in app.get(kind)]
-    return "\n".join(parts).replace("\u00a0", " ")
+    """With plain spaces: those before a unit do not break."""
+    return shown(app).replace("\u00a0", " ")
 
 
 def charts(app: AppTest) -> list[dict]:
@@ -52,7 +29,7 @@ def charts(app: AppTest) -> list[dict]:
 
 def test_one_run_is_compared_with_its_controls(store: Path) -> None:
     run = lay_changed(store, 1, rows={"k_centre": 0.12})
-    app = visit(run=run)
+    app = visit(PAGE, run=run)
     said = text(app)
     assert "A's soft set reaches 87 % of full data (0.131 ± 0.004, n = 3; full data 0.151 ± 0.004, n = 3)" in said
     assert "The best control, “Uniform items, a teacher's labels”, reaches 82 %: below the soft set." in said
@@ -67,7 +44,7 @@ def test_chosen_runs_stand_beside_it_and_in_the_address(store: Path) -> None:
     a, b = lay_changed(store, 1), lay_changed(store, 2, soft=0.11, sequences=6)
     films = lay_changed(store, 3, data="/films")
     lay_changed(store, 4, report={"data": {"users": 2999}})  # the same folder, but it has changed since
-    app = visit(run=a)
+    app = visit(PAGE, run=a)
     assert app.multiselect(key="url-beside").value == [b], "runs on the same data stand beside it unasked"
     said = text(app)
     assert "A's soft set reaches 87 % of full data, 14 points more than B's 73 %" in said
@@ -83,16 +60,17 @@ def test_chosen_runs_stand_beside_it_and_in_the_address(store: Path) -> None:
 
 def test_the_settings_that_differ_are_listed_and_no_others(store: Path) -> None:
     a, b = lay_changed(store, 1), lay_changed(store, 2, sequences=6, regularisation=0.3)
-    said = text(visit(run=a, beside=b))
+    said = text(visit(PAGE, run=a, beside=b))
     assert '<th scope="row">Sequences</th><td>12</td><td>6</td>' in said
     assert '<th scope="row">Regularisation weight γ</th><td>0.1</td><td>0.3</td>' in said
     assert "Seed</th>" not in said
-    assert "Nothing: the runs were asked for exactly the same." in text(visit(run=a, beside=lay_changed(store, 3)))
+    said = text(visit(PAGE, run=a, beside=lay_changed(store, 3)))
+    assert "Nothing: the runs were asked for exactly the same." in said
 
 
 def test_test_items_are_shown_only_where_they_were_reported(store: Path) -> None:
     a, b = lay_changed(store, 1, test=True, report_test=True), lay_changed(store, 2)
-    app = visit(run=a, beside=b, split="test")
+    app = visit(PAGE, run=a, beside=b, split="test")
     said = text(app)
     assert "Test items: each user's last" in said
     assert "B: no test scores. A run reports test items only when it is asked to." in said
@@ -106,25 +84,25 @@ def test_test_items_are_shown_unasked_where_every_run_reports_them(store: Path) 
     def measured(app: AppTest) -> str:
         return str(charts(app)[0]["layout"]["xaxis"]["title"]["text"]).split(", ")[1]
 
-    app = visit(run=a, beside=b)
+    app = visit(PAGE, run=a, beside=b)
     assert measured(app) == "test"
     assert "split" not in app.query_params
     check(app.button_group(key="url-split").set_value("valid").run())
     assert app.query_params["split"] == "valid"
     assert measured(app) == "validation"
-    assert measured(visit(run=a, beside=b, split="valid")) == "validation"
-    app = visit(run=a, beside=f"{b},{c}")
+    assert measured(visit(PAGE, run=a, beside=b, split="valid")) == "validation"
+    app = visit(PAGE, run=a, beside=f"{b},{c}")
     assert measured(app) == "validation", "one of them has no test items"
     said = "C has no test results, so all are shown on validation items."
     assert said in text(app)
-    assert said not in text(visit(run=a, beside=b))
+    assert said not in text(visit(PAGE, run=a, beside=b))
     check(app.button_group(key="url-split").set_value("test").run())
     assert app.query_params["split"] == "test"
 
 
 def test_metric_and_scale_change_the_picture(store: Path) -> None:
     run = lay_changed(store, 1)
-    app = visit(run=run, metric="ndcg@10", scale="score")
+    app = visit(PAGE, run=run, metric="ndcg@10", scale="score")
     assert charts(app)[0]["layout"]["xaxis"]["title"]["text"] == "NDCG@10, validation"
     assert charts(app)[0]["data"][0]["customdata"][0][1].startswith("0.083")
 
@@ -133,7 +111,7 @@ def test_what_cannot_take_part_is_named(store: Path) -> None:
     a, damaged = lay_changed(store, 1), lay_changed(store, 2)
     (store / damaged / "report.json").write_text("{half a rep")
     waiting = lay_changed(store, 3, state="queued")
-    app = visit(run=a, beside=f"{damaged},{waiting},no-such-run-<b>")
+    app = visit(PAGE, run=a, beside=f"{damaged},{waiting},no-such-run-<b>")
     said = text(app)
     assert "is not JSON" in said
     assert "has no report yet and is left out" in said
@@ -144,24 +122,22 @@ def test_what_cannot_take_part_is_named(store: Path) -> None:
 @pytest.mark.parametrize("state", ["queued", "failed", "running"])
 def test_an_unfinished_run_gives_way_to_the_finished(store: Path, state: str) -> None:
     run = lay_run(store, state=state, ready="nothing").name
-    assert "Nothing to compare yet" in text(visit(run=run))
+    assert "Nothing to compare yet" in text(visit(PAGE, run=run))
     other = lay_changed(store, 2)
-    said = text(visit(run=run, beside=other))
+    said = text(visit(PAGE, run=run, beside=other))
     assert "has no report yet and is left out" in said
     assert "A's soft set" in said
 
 
 def test_an_empty_store_and_an_unknown_run_offer_the_way_on(store: Path) -> None:
-    assert "No run yet" in text(visit())
-    assert "There is no such run" in text(visit(run="no-such-run"))
+    assert "No run yet" in text(visit(PAGE))
+    assert "There is no such run" in text(visit(PAGE, run="no-such-run"))
 
 
 def test_hostile_rows_are_text(store: Path) -> None:
     run = lay_changed(store, 1, rows=dict.fromkeys(HOSTILE, 0.1))
-    app = visit(run=run)
-    for each in app.get("html"):
-        assert "<script" not in each.proto.body
-        assert "<img" not in each.proto.body
+    app = visit(PAGE, run=run)
+    check_escaped(app)
     for each in app.get("plotly_chart"):
         spec = each.proto.spec.replace("\\u003c", "<").replace("<br>", "").replace("<extra></extra>", "")
         assert "<script" not in spec
@@ -172,13 +148,13 @@ def test_hostile_rows_are_text(store: Path) -> None:
 def test_nonsense_in_the_address_is_ignored(store: Path, query: dict[str, str]) -> None:
     run = lay_changed(store, 1)
     # links carry the address on; words are what is seen
-    asked, plain = (re.sub("<[^>]*>", " ", text(app)) for app in (visit(run=run, **query), visit(run=run)))
+    asked, plain = (re.sub("<[^>]*>", " ", text(app)) for app in (visit(PAGE, run=run, **query), visit(PAGE, run=run)))
     assert asked == plain
     assert "1 square done." in text(grid(run, **query))
 
 
 def grid(run: str, **query: str) -> AppTest:
-    return visit(run=run, compare="grid", **query)
+    return visit(PAGE, run=run, compare="grid", **query)
 
 
 def test_the_grid_shows_what_the_store_has(store: Path) -> None:
@@ -208,14 +184,7 @@ def test_a_square_is_opened_by_keyboard(store: Path) -> None:
     assert any(other in link.proto.query_string for link in app.get("page_link") if link.proto.label == "See its map")
 
 
-def test_a_sweep_starts_what_it_says(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    launched: list[RunSpec] = []
-
-    def launch(store: RunStore, spec: RunSpec) -> object:
-        launched.append(spec)
-        return store.create(spec)
-
-    monkeypatch.setattr("foster.ui.guard.launch", launch)
+def test_a_sweep_starts_what_it_says(store: Path, launched: list[RunSpec]) -> None:
     run = lay_changed(store, 1, sequences=10, regularisation=0.1, report_test=True)
     app = grid(run, m="5,10", g="0.0,0.1")
     assert "3 new runs. 1 of the grid is there or on the way." in text(app)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
-from test_pages import Open, check, shown, store, visit  # noqa: F401  fixtures
+from visits import check, shown, visit
 
 from foster.ui.experiments import EXPERIMENTS
 from foster.ui.syllabus import LESSONS
@@ -20,7 +20,7 @@ def finding(app: AppTest) -> str:
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_every_step_is_whole_and_every_switch_tells_another_story(step: int, store: Path, visit: Open) -> None:  # noqa: F811
+def test_every_step_is_whole_and_every_switch_tells_another_story(step: int, store: Path) -> None:
     lesson = LESSONS[step - 1]
     told = set()
     for value, _ in lesson.switches:
@@ -36,7 +36,7 @@ def test_every_step_is_whole_and_every_switch_tells_another_story(step: int, sto
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_prediction_is_answered_from_the_numbers(step: int, store: Path, visit: Open) -> None:  # noqa: F811
+def test_a_prediction_is_answered_from_the_numbers(step: int, store: Path) -> None:
     question, answer = LESSONS[step - 1].question, EXPERIMENTS[step - 1][1]()
     for guess in (answer.right, (answer.right + 1) % 3):
         app = visit(PAGE, lesson=str(step))
@@ -50,7 +50,7 @@ def test_a_prediction_is_answered_from_the_numbers(step: int, store: Path, visit
         assert app.query_params.get("broken", "nothing") == question.looks[1]
 
 
-def test_lost_labels_are_lost_in_every_figure_and_on_every_card(store: Path, visit: Open) -> None:  # noqa: F811
+def test_lost_labels_are_lost_in_every_figure_and_on_every_card(store: Path) -> None:
     whole, lost = (shown(visit(PAGE, lesson="2", dial="20", **query)) for query in ({}, {"broken": "labels"}))
     assert "Distilled, labels lost" in lost
     assert "Distilled, labels lost" not in whole
@@ -60,7 +60,7 @@ def test_lost_labels_are_lost_in_every_figure_and_on_every_card(store: Path, vis
     assert 'class="weight"' not in lost
 
 
-def test_the_way_through_is_in_the_address(store: Path, visit: Open) -> None:  # noqa: F811
+def test_the_way_through_is_in_the_address(store: Path) -> None:
     app = visit(PAGE)
     assert app.button(key="previous").disabled
     check(app.button_group(key="url-broken").set_value("order").run())
@@ -75,7 +75,7 @@ def test_the_way_through_is_in_the_address(store: Path, visit: Open) -> None:  #
     assert app.query_params["lesson"] == "5"
 
 
-def test_a_class_sees_the_lesson_alone(store: Path, visit: Open) -> None:  # noqa: F811
+def test_a_class_sees_the_lesson_alone(store: Path) -> None:
     app = visit(PAGE, lesson="3")
     assert 'class="presenting"' not in shown(app)
     check(app.button(key="present").click().run())
@@ -87,7 +87,7 @@ def test_a_class_sees_the_lesson_alone(store: Path, visit: Open) -> None:  # noq
 
 
 @pytest.mark.parametrize("asked", ["0", "7", "x", "<b>", "1.0"])
-def test_a_step_that_is_none_is_said_and_the_first_is_shown(asked: str, store: Path, visit: Open) -> None:  # noqa: F811
+def test_a_step_that_is_none_is_said_and_the_first_is_shown(asked: str, store: Path) -> None:
     app = visit(PAGE, lesson=asked, broken="<i>", dial="999")
     assert "There is no such step" in shown(app)
     assert "<b>" not in "".join(each.proto.body for each in app.get("html") if "no such step" in each.proto.body)

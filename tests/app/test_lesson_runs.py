@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
-import html
 import json
-import re
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from kept_students import lay_students
-from patience import PATIENCE_S
 from run_folders import lay_run
 from streamlit.testing.v1 import AppTest
+from visits import untagged, visit
 
 from foster.runs import RunStore
 from foster.ui.lesson_runs import LESSONS
 from foster.ui.syllabus import LESSONS as TOYS
 
-ROOT = Path(__file__).resolve().parents[2]
 DEMO, TINY, FREE, LONG = "demo-sample-20x20", "lesson-tiny-budget", "lesson-no-regulariser", "lesson-too-many-steps"
 OWN = "20260921-1000-foster-sample-0001"
-Open = Callable[..., AppTest]
 
 
 @pytest.fixture
-def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def shipped(runs_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What is shipped: the demo run alone, older than any other."""
-    monkeypatch.setenv("FOSTER_RUNS", str(tmp_path / "runs"))
-    monkeypatch.delenv("FOSTER_DATA", raising=False)
-    monkeypatch.setattr("foster.runs.RunStore.__init__.__defaults__", (tmp_path / "shipped",))
-    lay_run(tmp_path / "shipped", DEMO, age=600.0)
-    return tmp_path / "shipped"
+    folder = runs_folder.parent / "shipped"
+    monkeypatch.setattr("foster.runs.RunStore.__init__.__defaults__", (folder,))
+    lay_run(folder, DEMO, age=600.0)
+    return folder
 
 
 def copied(shipped: Path, run_id: str, soft: float, n: int = 3, test: bool = False, **spec: object) -> Path:
@@ -54,23 +48,8 @@ def copied(shipped: Path, run_id: str, soft: float, n: int = 3, test: bool = Fal
     return folder
 
 
-def visit(page: str, **query: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE_S)
-    for name, value in query.items():
-        app.query_params[name] = value
-    if page != "app.py":
-        app.switch_page(page)
-    app.run()
-    assert not app.exception, [each.value for each in app.exception]
-    return app
-
-
-def text(app: AppTest) -> str:
-    found = html.unescape(re.sub("<[^>]+>", " ", "\n".join(each.proto.body for each in app.get("html"))))
-    return found.replace("\u00a0", " ")
-
-
 def links(app: AppTest) -> dict[str, tuple[str, str]]:
+    """With the page: a lesson leads to Compare, or to Learn where its run is missing."""
     return {each.proto.label: (each.proto.page, each.proto.query_string) for each in app.get("page_link")}
 
 
@@ -79,7 +58,7 @@ def test_a_lesson_run_is_opened_beside_the_demo_and_told_from_the_reports(shippe
     copied(shipped, FREE, 0.1329, regularisation=0.0)
     copied(shipped, LONG, 0.1329, steps=3000)
     app = visit("app.py")
-    said, found = text(app), links(app)
+    said, found = untagged(app), links(app)
     assert (
         "It used a quarter of the sequences (3 instead of 12) and sequences of 4 positions instead of 8. Its soft set "
         "reaches 68 % of full data, 19 points less than the demo's 87 %: more than the spread of 3 students each"
@@ -96,7 +75,7 @@ def test_a_lesson_run_is_opened_beside_the_demo_and_told_from_the_reports(shippe
         assert page == "learn"
         assert all(f"{name}={value}" in query for name, value in lesson.toy.items())
     compared = visit("pages/compare.py", run=DEMO, beside=TINY)
-    assert "A's soft set reaches 87 % of full data, 19 points more than B's 68 %" in text(compared)
+    assert "A's soft set reaches 87 % of full data, 19 points more than B's 68 %" in untagged(compared)
 
 
 def test_what_is_told_follows_the_reports(shipped: Path) -> None:
@@ -105,7 +84,7 @@ def test_what_is_told_follows_the_reports(shipped: Path) -> None:
     folder = copied(shipped, LONG, 0.1)
     (folder / "report.json").write_text("{half a rep")
     app = visit("app.py")
-    said = text(app)
+    said = untagged(app)
     assert "It was asked for the same as the demo run. Its soft set reaches 95 % of full data, 8 points more" in said
     assert "how far students scatter is unknown" in said
     assert links(app)["**Too many steps**"][0] == "learn", "a damaged run is no lesson"
@@ -120,12 +99,12 @@ def test_a_lesson_run_that_is_missing_leaves_the_toy_lesson(shipped: Path, demo:
     found = links(app)
     for lesson in LESSONS:
         assert found[f"**{lesson.name}**"][0] == "learn"
-        assert lesson.toy_text in text(app)
+        assert lesson.toy_text in untagged(app)
         toy = TOYS[int(lesson.toy["lesson"]) - 1]
         assert lesson.toy.get("broken", "nothing") in dict(toy.switches)
         assert lesson.toy.get("dial") in {None, *map(str, toy.dial[1])}
     assert not any(label.startswith("Toy lesson") for label in found)
-    assert "computed while you look" in text(app)
+    assert "computed while you look" in untagged(app)
 
 
 def test_the_demo_stays_the_run_that_opens_and_lessons_stand_after_it(shipped: Path) -> None:
@@ -149,7 +128,7 @@ def test_the_demo_stays_the_run_that_opens_and_lessons_stand_after_it(shipped: P
 
 def test_a_lesson_tells_nothing_about_how_long_a_run_takes(shipped: Path) -> None:
     copied(shipped, TINY, 0.1, sequences=3, length=4)
-    said = text(visit("pages/distil.py", run=TINY))
+    said = untagged(visit("pages/distil.py", run=TINY))
     assert "12 positions, stored" in said, "the form is filled with it"
     assert "a guess by size, from a run of 12 × 8" in said, "and the time is told by the demo"
 
@@ -157,7 +136,7 @@ def test_a_lesson_tells_nothing_about_how_long_a_run_takes(shipped: Path) -> Non
 def test_recommend_says_what_is_missing_and_offers_the_demo(shipped: Path) -> None:
     copied(shipped, TINY, 0.1)
     app = visit("pages/recommend.py", run=TINY)
-    assert "shipped without the models of its students" in text(app)
+    assert "shipped without the models of its students" in untagged(app)
     assert links(app)["Ask the students of the demo"] == ("recommend", f"run={DEMO}")
     own = lay_students(shipped.parent / "runs", names=())
-    assert "It was made before foster kept them" in text(visit("pages/recommend.py", run=own))
+    assert "It was made before foster kept them" in untagged(visit("pages/recommend.py", run=own))

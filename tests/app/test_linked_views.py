@@ -5,51 +5,33 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from patience import PATIENCE_S
 from run_folders import TITLES, held, lay_run
 from streamlit.testing.v1 import AppTest
+from visits import RUN, check, links, markup, names, untagged, visit
 
-ROOT = Path(__file__).resolve().parents[2]
-RUN = "20260921-1000-foster-sample-0001"
 MAP, SEQUENCES, DISTIL = "pages/map.py", "pages/sequences.py", "pages/distil.py"
-
-Open = Callable[..., AppTest]
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(store: Path) -> Path:
     """A finished run in a store without the shipped ones."""
-    monkeypatch.setenv("FOSTER_RUNS", str(tmp_path / "runs"))
-    monkeypatch.delenv("FOSTER_DATA", raising=False)
-    monkeypatch.setattr("foster.runs.RunStore.__init__.__defaults__", (None,))
-    return lay_run(tmp_path / "runs")
+    return lay_run(store)
 
 
-def visit(page: str, **query: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE_S)
-    for name, value in {"run": RUN, **query}.items():
-        app.query_params[name] = value
-    return check(app.switch_page(page).run())
-
-
-def check(app: AppTest) -> AppTest:
-    assert not app.exception, [each.value for each in app.exception]
-    return app
+def opened(page: str, **query: str) -> AppTest:
+    """A page of the run in `folder`, unless another is asked for."""
+    return visit(page, **{"run": RUN, **query})
 
 
 def text(app: AppTest) -> str:
-    return html.unescape(re.sub("<[^>]+>", "", "\n".join(each.proto.body for each in app.get("html"))))
-
-
-def links(app: AppTest) -> dict[str, str]:
-    return {each.proto.label: each.proto.query_string for each in app.get("page_link")}
+    """Nothing where a tag was: a full stop follows a title."""
+    return untagged(app, between="")
 
 
 def figure(app: AppTest, number: int = 0) -> dict[str, Any]:
@@ -88,8 +70,7 @@ def using(folder: Path, item: int) -> set[int]:
 
 
 def listed(app: AppTest) -> set[int]:
-    return {int(number) for number in re.findall(r"<strong>Sequence (\d+)</strong>",
-                                                 "".join(each.proto.body for each in app.get("html")))}  # fmt: skip
+    return {int(number) for number in re.findall(r"<strong>Sequence (\d+)</strong>", markup(app))}
 
 
 def some_item(folder: Path) -> int:
@@ -101,7 +82,7 @@ def some_item(folder: Path) -> int:
 def test_an_area_chooses_its_items_in_every_view_and_filters_table_and_sequences(view: str, folder: Path) -> None:
     item = some_item(folder)
     area = around(folder, item, view)
-    app = visit(MAP, area=area)
+    app = opened(MAP, area=area)
     assert app.dataframe[0].value["title"].tolist() == [TITLES[item]]
     points = pd.read_parquet(folder / "map.parquet")
     for axis, panel in (("x", "real"), ("x2", "synthetic")):
@@ -115,7 +96,7 @@ def test_an_area_chooses_its_items_in_every_view_and_filters_table_and_sequences
     assert f"{len(using(folder, item))} of 12 sequences use it" in text(app)
 
     assert links(app)["Only sequences through these items"] == f"run={RUN}&area={area}"
-    app = visit(SEQUENCES, area=area)
+    app = opened(SEQUENCES, area=area)
     assert (
         f"{len(using(folder, item))} of 12 sequences go through the 1 item chosen on the map: {TITLES[item]}."
         in text(app)
@@ -127,12 +108,12 @@ def test_an_area_chooses_its_items_in_every_view_and_filters_table_and_sequences
 
 def test_listed_items_are_the_same_choice_and_are_cleared(folder: Path) -> None:
     item = some_item(folder)
-    app = visit(MAP, chosen=f"{item}")
+    app = opened(MAP, chosen=f"{item}")
     assert f"All {len(TITLES)} items" in text(app), "a tick does not shorten the list one ticks in"
     assert "1 ticked" in text(app)
     rows = app.dataframe[0].value["title"].tolist()
     assert app.session_state["map-table"]["selection"]["rows"] == [rows.index(TITLES[item])]
-    app = visit(SEQUENCES, chosen=f"{item}")
+    app = opened(SEQUENCES, chosen=f"{item}")
     assert listed(app) == using(folder, item)
     check(app.button(key="clear-chosen").click().run())
     assert "chosen" not in app.query_params
@@ -140,15 +121,15 @@ def test_listed_items_are_the_same_choice_and_are_cleared(folder: Path) -> None:
 
 
 def test_a_choice_without_sequences_says_so(folder: Path) -> None:
-    app = visit(SEQUENCES, area="real_90_90_91_91")
+    app = opened(SEQUENCES, area="real_90_90_91_91")
     assert "0 of 12 sequences go through the 0 items chosen on the map." in text(app)
     assert not listed(app)
-    assert "No item lies in the area" in text(visit(MAP, area="real_90_90_91_91"))
-    assert "No title has it. Try another word." in text(visit(MAP, q="zzzz"))
+    assert "No item lies in the area" in text(opened(MAP, area="real_90_90_91_91"))
+    assert "No title has it. Try another word." in text(opened(MAP, q="zzzz"))
 
 
 def test_the_wheel_scrolls_the_page_and_leaves_the_map(folder: Path) -> None:
-    (chart,) = visit(MAP).get("plotly_chart")
+    (chart,) = opened(MAP).get("plotly_chart")
     assert json.loads(chart.proto.config)["scrollZoom"] is False
 
 
@@ -157,7 +138,7 @@ def test_the_hard_form_is_filtered_by_what_it_holds(folder: Path) -> None:
     item = some_item(folder)
     hard = {int(number) + 1 for number in table[table["hard_title"] == TITLES[item]]["sequence"]}
     assert hard != using(folder, item)
-    assert listed(visit(SEQUENCES, chosen=f"{item}", form="hard")) == hard
+    assert listed(opened(SEQUENCES, chosen=f"{item}", form="hard")) == hard
 
 
 @pytest.mark.parametrize("page", [MAP, SEQUENCES])
@@ -173,7 +154,7 @@ def test_the_hard_form_is_filtered_by_what_it_holds(folder: Path) -> None:
     ],
 )
 def test_nonsense_is_named_and_nothing_is_chosen(page: str, query: dict[str, str], said: str, folder: Path) -> None:
-    app = visit(page, **query)
+    app = opened(page, **query)
     assert said in text(app)
     assert "draw one on the map" in text(app) or "left out" in text(app)
     if page == MAP:
@@ -184,14 +165,14 @@ def test_nonsense_is_named_and_nothing_is_chosen(page: str, query: dict[str, str
 
 
 def test_too_many_items_are_cut_and_said(folder: Path) -> None:
-    app = visit(MAP, chosen=",".join(str(number) for number in range(900)))
+    app = opened(MAP, chosen=",".join(str(number) for number in range(900)))
     assert f"{len(TITLES)} items chosen" in text(app)
     assert f"{900 - len(TITLES)} entries of the address's list cannot be used" in text(app)
 
 
 def test_another_run_starts_without_a_choice(folder: Path) -> None:
     other = lay_run(folder.parent, "20260921-1000-foster-sample-0002", sequences=5).name
-    app = visit(MAP, chosen="1", area="real_0_0_1_1", step="0", sequence="2")
+    app = opened(MAP, chosen="1", area="real_0_0_1_1", step="0", sequence="2")
     runs = app.selectbox(key="url-run")
     check(runs.select_index(1 - runs.index).run())
     assert app.query_params["run"] == other
@@ -200,13 +181,13 @@ def test_another_run_starts_without_a_choice(folder: Path) -> None:
 
 def test_a_single_title_has_its_neighbours_of_each_view(folder: Path) -> None:
     points = pd.read_parquet(folder / "map.parquet")
-    app = visit(MAP, chosen="3")
+    app = opened(MAP, chosen="3")
     (panel,) = [each.proto.body for each in app.get("html") if 'class="picked"' in each.proto.body]
     found = [re.findall(r"<bdi[^>]*>([^<]*)</bdi>", part) for part in html.unescape(panel).split("<ul>")[1:]]
-    for view, names in zip(("real", "synthetic", "text"), found, strict=True):
+    for view, near in zip(("real", "synthetic", "text"), found, strict=True):
         places = points[[f"x_{view}", f"y_{view}"]].to_numpy()
         order = np.argsort(np.linalg.norm(places - places[3], axis=1))[1:6]
-        assert names == [TITLES[row] for row in order]
+        assert near == [TITLES[row] for row in order]
 
 
 def test_the_step_moves_mass_path_and_metrics_of_the_map(folder: Path) -> None:
@@ -215,7 +196,7 @@ def test_the_step_moves_mass_path_and_metrics_of_the_map(folder: Path) -> None:
     first = table[(table["sequence"] == 1) & (table["position"] == 0)]["item"].iloc[0]  # what is read does not change
     seen = {}
     for step in (0, 300):
-        app = visit(MAP, step=f"{step}", sequence="2")
+        app = opened(MAP, step=f"{step}", sequence="2")
         shot = pd.read_parquet(folder / "snapshots" / f"{step:06d}.parquet")
         mass = np.zeros(len(TITLES))
         for items, weights in zip(shot["items"], shot["weights"], strict=True):
@@ -238,20 +219,20 @@ def test_the_step_moves_mass_path_and_metrics_of_the_map(folder: Path) -> None:
 
 
 def test_the_map_s_slider_keeps_the_step_for_the_other_pages(folder: Path) -> None:
-    app = visit(MAP)
+    app = opened(MAP)
     check(app.select_slider(key="url-step").set_value("0").run())
     assert app.query_params["step"] == "0"
     assert links(app)["Sequences"] == f"run={RUN}&step=0"
-    assert "Step 0:" in text(visit(SEQUENCES, step="0"))
+    assert "Step 0:" in text(opened(SEQUENCES, step="0"))
 
 
 def test_the_chart_of_distil_marks_the_step(folder: Path) -> None:
-    app = visit(DISTIL, step="0")
+    app = opened(DISTIL, step="0")
     shapes = figure(app)["layout"]["shapes"]
     assert {(shape["x0"], shape["x1"]) for shape in shapes} == {(0, 0)}
     assert "Step 0:" in text(app)
     assert "A line marks step 0." in app.get("plotly_chart")[0].proto.alt
-    assert not figure(visit(DISTIL))["layout"].get("shapes")
+    assert not figure(opened(DISTIL))["layout"].get("shapes")
 
 
 @pytest.mark.parametrize("page", [MAP, SEQUENCES, DISTIL])
@@ -260,7 +241,7 @@ def test_a_step_without_a_snapshot_becomes_the_one_before(page: str, asked: str,
     kept = sorted(int(path.stem) for path in (folder / "snapshots").iterdir())
     assert 2 in kept
     assert kept[-2:] == [187, 300]
-    app = visit(page, step=asked)
+    app = opened(page, step=asked)
     assert ("has no snapshot" in text(app)) == (asked != "2")
     assert app.select_slider(key="url-step").value == shown.removeprefix("step ")
 
@@ -269,7 +250,7 @@ def test_a_paused_run_takes_a_step_and_the_button_waits(folder: Path) -> None:
     paused = lay_run(folder.parent, "20260921-1000-foster-sample-0003", "running", ready="snapshots", paused=True)
     (paused / "pause").touch()
     with held(paused):
-        app = visit(DISTIL, run=paused.name)
+        app = opened(DISTIL, run=paused.name)
         assert "Finished last: step 160 of 300." in text(app)
         assert not app.button(key="step").disabled
         check(app.button(key="step").click().run())
@@ -279,4 +260,4 @@ def test_a_paused_run_takes_a_step_and_the_button_waits(folder: Path) -> None:
         check(app.run())
         assert not app.button(key="step").disabled
         check(app.button(key="resume").click().run())
-        assert "Step" not in {button.label for button in app.button}, "only a paused run is stepped"
+        assert "Step" not in names(app), "only a paused run is stepped"

@@ -9,8 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pytest
-from patience import PATIENCE_S
+from visits import ROOT, visit
 
 from foster.bench import pages
 from foster.bench.planted import planted_run
@@ -18,7 +17,6 @@ from foster.runs import RunStore
 from foster.ui import shelf
 from foster.ui.frame import PAGES
 
-ROOT = Path(__file__).resolve().parents[2]
 OPEN = """
 import json, sys
 from foster.bench.pages import opened_page
@@ -73,18 +71,8 @@ def test_the_same_question_is_answered_once() -> None:
     assert len(asked) == 3
 
 
-def test_a_map_of_many_items_says_what_is_a_point_and_what_a_shade(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    runs = tmp_path / "runs"
-    monkeypatch.setenv("FOSTER_RUNS", str(runs))
-    run = planted_run(RunStore(runs), 21_000)
-    from streamlit.testing.v1 import AppTest
-
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE_S)
-    app.query_params["run"] = run.id
-    app.switch_page("pages/map.py").run()
-    assert not app.exception
+def test_a_map_of_many_items_says_what_is_a_point_and_what_a_shade(runs_folder: Path) -> None:
+    app = visit("pages/map.py", run=planted_run(RunStore(runs_folder), 21_000).id)
     said = [each.value for each in app.caption]
     assert any(
         "20,000 most popular items are points; the shade behind them is the other 1,000" in each for each in said

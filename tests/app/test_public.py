@@ -5,17 +5,14 @@ A session of the test runner has no cookie, so each is a visitor of its own.
 
 from __future__ import annotations
 
-import html
 import importlib
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from patience import PATIENCE_S
 from run_folders import held, lay_run
-from streamlit.testing.v1 import AppTest
+from visits import ROOT, RUN, check, names, press, shown, visit
 
 from foster.data_store import DataStore
 from foster.launch import launch
@@ -25,39 +22,21 @@ from foster.spec import RunSpec
 from foster.ui import guard, managing, state
 from foster.visitors import FOLDER, OWNER, owner_of
 
-ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("app.py", *(f"pages/{path.name}" for path in sorted((ROOT / "pages").glob("*.py"))))
-RUN, STOPPED, ALIVE = (f"20260921-1000-foster-sample-000{number}" for number in (1, 2, 3))
+STOPPED, ALIVE = (f"20260921-1000-foster-sample-000{number}" for number in (2, 3))
 MINE, OTHERS = "20260921-1100-foster-sample-0011", "20260921-1100-foster-sample-0012"
 WHO = "a" * 32
-Open = Callable[..., AppTest]
 
 
 @pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def root(store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A store with a finished run on data of somebody, and a stopped one; open to visitors. Nothing really starts."""
-    monkeypatch.setenv("FOSTER_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("FOSTER_PUBLIC", "toys")
     monkeypatch.setenv("FOSTER_QUEUE_LIMIT", "3")
-    monkeypatch.delenv("FOSTER_DATA", raising=False)
-    monkeypatch.setattr("foster.runs.RunStore.__init__.__defaults__", (None,))
     monkeypatch.setattr("foster.ui.guard.launch", lambda store, spec: store.create(spec))
-    lay_run(tmp_path / "runs", data="/home/ada/secret/shop")
-    lay_run(tmp_path / "runs", STOPPED, "stopped", ready="snapshots")
-    return tmp_path / "runs"
-
-
-@pytest.fixture
-def visit() -> Open:
-    def visit(page: str, /, **query: str) -> AppTest:
-        app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE_S)
-        for name, value in query.items():
-            app.query_params[name] = value
-        if page != "app.py":
-            app.switch_page(page)
-        return check(app.run())
-
-    return visit
+    lay_run(store, data="/home/ada/secret/shop")
+    lay_run(store, STOPPED, "stopped", ready="snapshots")
+    return store
 
 
 @pytest.fixture
@@ -76,32 +55,12 @@ def lay_visitors(root: Path, state: str = "queued", ready: str = "nothing") -> t
     return folders[0], folders[1]
 
 
-def check(app: AppTest) -> AppTest:
-    assert not app.exception, [each.value for each in app.exception]
-    return app
-
-
-def shown(app: AppTest) -> str:
-    parts = [html.unescape(each.proto.body) for each in app.get("html")]
-    for kind in ("text", "markdown", "caption", "code"):
-        parts += [str(each.value) for each in app.get(kind)]
-    return "\n".join(parts)
-
-
-def names(app: AppTest) -> set[str]:
-    return {button.label for button in app.button}
-
-
-def press(app: AppTest, label: str) -> AppTest:
-    return check(next(button for button in app.button if button.label == label).click().run())
-
-
 def own(root: Path) -> list[Run]:
     return list(RunStore(root / FOLDER, bundled=None).list())
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_page_tells_the_rules_and_no_folder(page: str, root: Path, visit: Open) -> None:
+def test_every_page_tells_the_rules_and_no_folder(page: str, root: Path) -> None:
     app = visit(page, run=RUN)
     assert "You are a visitor here" in shown(app)
     texts = shown(app) + "".join(str(option) for box in app.selectbox for option in box.options)
@@ -112,14 +71,12 @@ def test_every_page_tells_the_rules_and_no_folder(page: str, root: Path, visit: 
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_without_the_flag_no_page_speaks_of_visitors(
-    page: str, root: Path, visit: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_the_flag_no_page_speaks_of_visitors(page: str, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FOSTER_PUBLIC")
     assert "You are a visitor here" not in shown(visit(page, run=RUN))
 
 
-def test_words_that_no_server_writes_close_every_page(root: Path, visit: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_words_that_no_server_writes_close_every_page(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FOSTER_PUBLIC", "yes")
     for page in PAGES:
         app = visit(page)
@@ -127,7 +84,7 @@ def test_words_that_no_server_writes_close_every_page(root: Path, visit: Open, m
         assert not app.button
 
 
-def test_only_finished_runs_of_the_store_are_listed_and_can_be_taken_away(root: Path, visit: Open) -> None:
+def test_only_finished_runs_of_the_store_are_listed_and_can_be_taken_away(root: Path) -> None:
     app = visit("pages/runs.py", run=RUN)
     assert STOPPED not in shown(app)
     assert len(app.get("download_button")) == 4
@@ -137,7 +94,7 @@ def test_only_finished_runs_of_the_store_are_listed_and_can_be_taken_away(root: 
 
 
 def test_logs_and_reasons_do_not_tell_where_the_server_keeps_things(
-    root: Path, visit: Open, known: None, monkeypatch: pytest.MonkeyPatch
+    root: Path, known: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = lay_run(root / FOLDER, MINE, "failed", ready="snapshots", error="cannot write /home/ada/x/y.json: full")
     (folder / OWNER).write_text(json.dumps({"schema": 1, "owner": WHO}))
@@ -154,7 +111,7 @@ def test_logs_and_reasons_do_not_tell_where_the_server_keeps_things(
 # --- launching
 
 
-def test_distil_offers_and_starts_a_toy_apart_from_the_store(root: Path, visit: Open) -> None:
+def test_distil_offers_and_starts_a_toy_apart_from_the_store(root: Path) -> None:
     app = visit("pages/distil.py")
     assert {slider.label: slider.options[-1] for slider in app.select_slider if slider.label != "Regularisation γ"} == {
         "Sequences": "10",
@@ -170,14 +127,14 @@ def test_distil_offers_and_starts_a_toy_apart_from_the_store(root: Path, visit: 
     assert {each.id for each in RunStore(root).list()} == {RUN, STOPPED}
 
 
-def test_a_run_fills_the_form_of_a_toy_as_far_as_it_goes(root: Path, visit: Open) -> None:
+def test_a_run_fills_the_form_of_a_toy_as_far_as_it_goes(root: Path) -> None:
     app = visit("pages/distil.py", run=RUN)  # 12 sequences of 8 positions, 300 steps
     press(app, "Distil")
     assert own(root)[0].spec == RunSpec(sequences=10, length=8, steps=40, students=1)
 
 
 def test_what_a_form_could_not_send_is_refused_where_it_would_start(
-    root: Path, visit: Open, monkeypatch: pytest.MonkeyPatch
+    root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A page whose form gives more than a toy, as a forged message would."""
     widgets = importlib.import_module("foster.ui.widgets")
@@ -188,7 +145,7 @@ def test_what_a_form_could_not_send_is_refused_where_it_would_start(
     assert own(root) == []
 
 
-def test_a_visitor_has_a_limit_and_all_together_have_one(root: Path, visit: Open) -> None:
+def test_a_visitor_has_a_limit_and_all_together_have_one(root: Path) -> None:
     first, second, third = (visit("pages/distil.py") for _ in range(3))
     for _ in range(2):
         press(first, "Distil")
@@ -201,9 +158,7 @@ def test_a_visitor_has_a_limit_and_all_together_have_one(root: Path, visit: Open
     assert len({owner_of(run) for run in own(root)}) == 2
 
 
-def test_a_class_launches_any_size_but_still_only_so_many(
-    root: Path, visit: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_class_launches_any_size_but_still_only_so_many(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FOSTER_PUBLIC", "full")
     app = visit("pages/distil.py")
     app.select_slider(key="form-sequences").set_value(100).run()
@@ -216,7 +171,7 @@ def test_a_class_launches_any_size_but_still_only_so_many(
     assert not {"Delete", "Delete …", "Save name and note"} & names(visit("pages/runs.py", run=own(root)[0].id))
 
 
-def test_the_grid_starts_no_full_runs(root: Path, visit: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_grid_starts_no_full_runs(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lay_run(root, ALIVE)
     app = visit("pages/compare.py", run=ALIVE, compare="grid", m="5", g="0.1")
     assert "only small runs start here" in shown(app).lower()
@@ -233,7 +188,7 @@ def test_the_grid_starts_no_full_runs(root: Path, visit: Open, monkeypatch: pyte
 # --- other people's runs
 
 
-def test_ones_own_run_is_stopped_and_anothers_is_not(root: Path, visit: Open, known: None) -> None:
+def test_ones_own_run_is_stopped_and_anothers_is_not(root: Path, known: None) -> None:
     mine, others = lay_visitors(root, "running", "snapshots")
     with held(mine), held(others):
         app = visit("pages/distil.py", run=OTHERS)
@@ -250,7 +205,7 @@ def test_ones_own_run_is_stopped_and_anothers_is_not(root: Path, visit: Open, kn
 
 @pytest.mark.parametrize("label", ["Stop", "Pause", "Step"])
 def test_a_button_of_before_does_not_stop_the_run_of_another(
-    label: str, root: Path, visit: Open, known: None, monkeypatch: pytest.MonkeyPatch
+    label: str, root: Path, known: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The page was drawn for its owner; by the time of the press the session is another visitor's."""
     mine, _ = lay_visitors(root, "running", "snapshots")
@@ -270,9 +225,7 @@ def test_a_button_of_before_does_not_stop_the_run_of_another(
     assert (mine / "pause").exists() == (label == "Step")
 
 
-def test_a_stopped_run_is_resumed_by_its_owner_only(
-    root: Path, visit: Open, known: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stopped_run_is_resumed_by_its_owner_only(root: Path, known: None, monkeypatch: pytest.MonkeyPatch) -> None:
     resumed: list[str] = []
     monkeypatch.setattr(guard, "resume", lambda store, run_id: resumed.append(run_id) or store.get(run_id))
     for folder in lay_visitors(root, "stopped", "snapshots"):
@@ -285,7 +238,7 @@ def test_a_stopped_run_is_resumed_by_its_owner_only(
     assert resumed == [MINE]
 
 
-def test_ended_runs_of_others_are_not_listed_but_open_by_their_address(root: Path, visit: Open, known: None) -> None:
+def test_ended_runs_of_others_are_not_listed_but_open_by_their_address(root: Path, known: None) -> None:
     lay_visitors(root, "done", "all")
     listed = shown(visit("pages/runs.py"))
     assert MINE in listed
@@ -297,7 +250,7 @@ def test_ended_runs_of_others_are_not_listed_but_open_by_their_address(root: Pat
 
 
 def test_no_deed_of_the_runs_page_changes_a_store_that_visitors_look_at(
-    root: Path, visit: Open, known: None, monkeypatch: pytest.MonkeyPatch
+    root: Path, known: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The page as it is drawn for the owner of the store, whose every button is then pressed as a visitor."""
     mine, _ = lay_visitors(root, "done", "all")
@@ -325,9 +278,7 @@ def test_no_deed_of_the_runs_page_changes_a_store_that_visitors_look_at(
     assert mine.exists()
 
 
-def test_data_of_others_are_neither_listed_nor_deleted_nor_brought(
-    root: Path, visit: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_data_of_others_are_neither_listed_nor_deleted_nor_brought(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import pyarrow as pa
 
     items = pa.table({"item_id": list("abc"), "title": ["A", "B", "C"]})
@@ -347,9 +298,7 @@ def test_data_of_others_are_neither_listed_nor_deleted_nor_brought(
     assert DataStore(RunStore(root)).list() == (slug,)
 
 
-def test_the_owner_of_a_private_app_changes_what_is_kept(
-    root: Path, visit: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_owner_of_a_private_app_changes_what_is_kept(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FOSTER_PUBLIC")
     monkeypatch.setattr(guard, "launch", launch)
     app = visit("pages/runs.py", run=RUN)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import io
 import json
 import zipfile
@@ -10,66 +9,37 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from patience import PATIENCE_S
 from run_folders import HOSTILE, held, lay_run
 from streamlit.runtime.media_file_manager import MediaFileManager
-from streamlit.testing.v1 import AppTest
+from visits import RUN, check, check_escaped, names, press, shown, visit
 
 from foster.run_label import RunLabel, read_label, write_label
 from foster.runs import RunState, RunStore
 from foster.ui import takeaway
 
-ROOT = Path(__file__).resolve().parents[2]
-RUN, OTHER = "20260921-1000-foster-sample-0001", "20260921-1000-foster-sample-0002"
-Open = Callable[..., AppTest]
+PAGE = "pages/runs.py"
+OTHER = "20260921-1000-foster-sample-0002"
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunStore:
-    """An empty store without the shipped runs."""
-    monkeypatch.setenv("FOSTER_RUNS", str(tmp_path / "runs"))
-    monkeypatch.setattr("foster.runs.RunStore.__init__.__defaults__", (None,))
-    return RunStore(tmp_path / "runs", bundled=None)
+def store(store: Path) -> RunStore:
+    """The empty one, opened."""
+    return RunStore(store, bundled=None)
 
 
-@pytest.fixture
-def visit() -> Open:
-    def visit(page: str = "pages/runs.py", /, **query: str) -> AppTest:
-        app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE_S)
-        for name, value in query.items():
-            app.query_params[name] = value
-        app.switch_page(page)
-        return check(app.run())
-
-    return visit
-
-
-def check(app: AppTest) -> AppTest:
-    assert not app.exception, [each.value for each in app.exception]
-    return app
-
-
-def shown(app: AppTest) -> str:
-    return "\n".join(html.unescape(each.proto.body) for each in app.get("html"))
-
-
-def names(app: AppTest) -> set[str]:
-    return {button.label for button in app.button}
-
-
-def test_an_empty_store_says_so_and_is_not_made(store: RunStore, visit: Open) -> None:
-    app = visit()
+def test_an_empty_store_says_so_and_is_not_made(store: RunStore) -> None:
+    app = visit(PAGE)
     assert "No run yet" in shown(app)
     assert not store.root.exists()
 
 
-def test_runs_are_listed_with_state_name_result_and_size(store: RunStore, visit: Open) -> None:
+def test_runs_are_listed_with_state_name_result_and_size(store: RunStore) -> None:
     folder = lay_run(store.root)
     lay_run(store.root, OTHER, "failed", ready="snapshots", error="no GPU", age=60.0)
     write_label(store.get(RUN), RunLabel("My first", "shown in class"))
     (store.cache / "trajectories").mkdir(parents=True)
     (store.cache / "trajectories" / "x").write_bytes(b"x" * 4_200)
-    text = shown(visit())
+    text = shown(visit(PAGE))
     for said in ("My first", "shown in class", "Finished", "Failed", "0.131 ± 0.004, n = 3", "no result", "4.2 kB"):
         assert said in text, said
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
@@ -77,34 +47,34 @@ def test_runs_are_listed_with_state_name_result_and_size(store: RunStore, visit:
     assert text.index("My first") < text.index(OTHER), "the newest first"
 
 
-def test_a_folder_that_is_no_run_is_told_without_its_path(store: RunStore, visit: Open) -> None:
+def test_a_folder_that_is_no_run_is_told_without_its_path(store: RunStore) -> None:
     lay_run(store.root)
     (store.root / "Foreign").mkdir()
-    text = shown(visit())
+    text = shown(visit(PAGE))
     assert "1 folder in the store cannot be read as a run: Foreign." in text
     assert str(store.root) not in text
 
 
-def test_many_runs_have_pages_and_the_address_opens_the_right_one(store: RunStore, visit: Open) -> None:
+def test_many_runs_have_pages_and_the_address_opens_the_right_one(store: RunStore) -> None:
     for number in range(12):
         lay_run(store.root, f"20260921-1000-foster-sample-{number:04d}", ready="nothing", age=float(number))
-    app = visit()
+    app = visit(PAGE)
     assert sum(label == "Manage" for label in (button.label for button in app.button)) == 10
-    app = visit(run="20260921-1000-foster-sample-0011")
+    app = visit(PAGE, run="20260921-1000-foster-sample-0011")
     assert app.button(key="manage-20260921-1000-foster-sample-0011").label == "Close"
-    app = visit(q="sample-0003")
+    app = visit(PAGE, q="sample-0003")
     assert "1 run of 12 with “sample-0003”." in shown(app)
     assert sum(button.label == "Manage" for button in app.button) == 1
 
 
-def test_a_run_is_named_and_noted(store: RunStore, visit: Open) -> None:
+def test_a_run_is_named_and_noted(store: RunStore) -> None:
     lay_run(store.root)
-    app = visit()
+    app = visit(PAGE)
     check(app.button(key=f"manage-{RUN}").click().run())
     assert app.query_params["run"] in (RUN, [RUN])
     app.text_input(key=f"name-{RUN}").set_value("<b>Mine</b>")
     app.text_area(key=f"note-{RUN}").set_value("line one\nline two")
-    check(next(button for button in app.button if button.label == "Save name and note").click().run())
+    press(app, "Save name and note")
     assert read_label(store.get(RUN)) == RunLabel("<b>Mine</b>", "line one\nline two")
     assert "are kept." in shown(app)
     assert "<b>Mine</b>" in shown(app)
@@ -113,10 +83,10 @@ def test_a_run_is_named_and_noted(store: RunStore, visit: Open) -> None:
     assert any(option.startswith("<b>Mine</b> · sample books") for option in picker.options)
 
 
-def test_a_run_is_deleted_only_when_confirmed(store: RunStore, visit: Open) -> None:
+def test_a_run_is_deleted_only_when_confirmed(store: RunStore) -> None:
     lay_run(store.root)
     lay_run(store.root, OTHER)
-    app = visit(run=RUN)
+    app = visit(PAGE, run=RUN)
     check(app.button(key=f"delete-{RUN}").click().run())
     assert "for good?" in shown(app)
     check(app.button(key=f"keep-{RUN}").click().run())
@@ -132,18 +102,18 @@ def test_a_run_is_deleted_only_when_confirmed(store: RunStore, visit: Open) -> N
 
 
 @pytest.mark.parametrize("state", ["running", "queued"])
-def test_a_live_run_can_be_stopped_but_not_deleted(store: RunStore, visit: Open, state: str) -> None:
+def test_a_live_run_can_be_stopped_but_not_deleted(store: RunStore, state: str) -> None:
     folder = lay_run(store.root, state=state, ready="snapshots")
     with held(folder):
-        app = visit(run=RUN)
+        app = visit(PAGE, run=RUN)
         assert app.button(key=f"delete-{RUN}").disabled
         check(app.button(key=f"stop-{RUN}").click().run())
         assert (folder / "stop").exists()
 
 
-def test_a_run_that_came_alive_meanwhile_is_not_deleted(store: RunStore, visit: Open) -> None:
+def test_a_run_that_came_alive_meanwhile_is_not_deleted(store: RunStore) -> None:
     folder = lay_run(store.root, state="stopped")
-    app = visit(run=RUN)
+    app = visit(PAGE, run=RUN)
     check(app.button(key=f"delete-{RUN}").click().run())
     with held(folder):
         check(app.button(key=f"sure-{RUN}").click().run())
@@ -151,31 +121,31 @@ def test_a_run_that_came_alive_meanwhile_is_not_deleted(store: RunStore, visit: 
     assert store.get(RUN)
 
 
-def test_a_lost_run_is_resumed(store: RunStore, visit: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lost_run_is_resumed(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     monkeypatch.setattr("foster.ui.guard.resume", lambda store, run_id: asked.append(run_id))
     lay_run(store.root, state="running", ready="snapshots")
-    check(visit(run=RUN).button(key=f"resume-{RUN}").click().run())
+    check(visit(PAGE, run=RUN).button(key=f"resume-{RUN}").click().run())
     assert asked == [RUN]
 
 
-def test_a_shipped_run_is_listed_and_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, visit: Open) -> None:
-    monkeypatch.setenv("FOSTER_RUNS", str(tmp_path / "runs"))
-    monkeypatch.setattr("foster.runs.RunStore.__init__.__defaults__", (tmp_path / "shipped",))
-    lay_run(tmp_path / "shipped")
-    app = visit(run=RUN)
+def test_a_shipped_run_is_listed_and_left_alone(runs_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shipped = runs_folder.parent / "shipped"
+    monkeypatch.setattr("foster.runs.RunStore.__init__.__defaults__", (shipped,))
+    lay_run(shipped)
+    app = visit(PAGE, run=RUN)
     assert "cannot be renamed or deleted" in shown(app)
     assert not {"Save name and note", "Delete …", "Delete"} & names(app)
     assert app.get("download_button")
 
 
-def test_the_cache_is_pruned_and_a_live_run_prevents_it(store: RunStore, visit: Open) -> None:
+def test_the_cache_is_pruned_and_a_live_run_prevents_it(store: RunStore) -> None:
     folder = lay_run(store.root)
     (folder / "cache.json").write_text(json.dumps({"schema": 1, "uses": ["embeddings/kept"]}))
     (store.cache / "embeddings").mkdir(parents=True)
     for name in ("kept", "gone"):
         (store.cache / "embeddings" / name).write_bytes(b"x" * 1_000)
-    app = visit()
+    app = visit(PAGE)
     check(app.button(key="prune-False").click().run())
     assert "1 entry removed, 1.0 kB freed." in shown(app)
     assert [path.name for path in (store.cache / "embeddings").iterdir()] == ["kept"]
@@ -185,18 +155,15 @@ def test_the_cache_is_pruned_and_a_live_run_prevents_it(store: RunStore, visit: 
     assert (store.cache / "embeddings" / "kept").exists()
 
 
-def test_hostile_names_and_notes_are_text(store: RunStore, visit: Open) -> None:
+def test_hostile_names_and_notes_are_text(store: RunStore) -> None:
     for number, text in enumerate(HOSTILE):
         folder = lay_run(
             store.root, f"20260921-1000-foster-sample-{number:04d}", data=f"/data/{text[:60].replace('/', '')}"
         )
         (folder / "label.json").write_text(json.dumps({"schema": 1, "name": text[:80], "note": text[:2000]}))
     for page in ("1", "2"):
-        app = visit(page=page)
-        for each in app.get("html"):
-            assert "<script" not in each.proto.body
-            assert "<img" not in each.proto.body
-            assert "\u202e" not in each.proto.body
+        app = visit(PAGE, page=page)
+        check_escaped(app)
         for kind in ("markdown", "caption"):
             assert not app.get(kind)
 
@@ -204,9 +171,7 @@ def test_hostile_names_and_notes_are_text(store: RunStore, visit: Open) -> None:
 # --- take away
 
 
-def test_nothing_is_made_before_its_button_is_pressed(
-    store: RunStore, visit: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_is_made_before_its_button_is_pressed(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
     monkeypatch.setattr("foster.exporters.finished.read_finished", made.append)
     lay_run(store.root)
@@ -217,14 +182,14 @@ def test_nothing_is_made_before_its_button_is_pressed(
     assert made == []
 
 
-def test_an_unfinished_run_has_nothing_to_take_away(store: RunStore, visit: Open) -> None:
+def test_an_unfinished_run_has_nothing_to_take_away(store: RunStore) -> None:
     lay_run(store.root, state="stopped", ready="snapshots")
     app = visit("pages/sequences.py", run=RUN)
     assert "once it is finished" in shown(app)
     assert not app.get("download_button")
 
 
-def test_what_the_buttons_make_is_the_export(store: RunStore, visit: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_buttons_make_is_the_export(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
     deferred: dict[str, Callable[[], bytes]] = {}
 
     def keep(
@@ -245,13 +210,13 @@ def test_what_the_buttons_make_is_the_export(store: RunStore, visit: Open, monke
     assert b"\"'=cmd|" in takeaway._table(store.get(RUN), "items.csv")
 
 
-def test_a_launch_without_room_is_refused(store: RunStore, visit: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_launch_without_room_is_refused(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
     class Full:
         free = 400_000_000
 
     monkeypatch.setattr("foster.disk.shutil.disk_usage", lambda path: Full)
     app = visit("pages/distil.py")
-    check(next(button for button in app.button if button.label == "Distil").click().run())
+    press(app, "Distil")
     assert "only 400 MB are free" in shown(app)
     assert "foster cache prune" in shown(app)
     assert not [run for run in store.list() if run.status().state is RunState.QUEUED]

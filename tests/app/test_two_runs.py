@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import html
 import re
 import shutil
 from pathlib import Path
 
 import pytest
-from patience import PATIENCE_S
 from run_folders import HOSTILE, TITLES, lay_run
 from streamlit.testing.v1 import AppTest
+from visits import RUN, markup, untagged, visit
 
 from foster.ui.pairs import MATCHED, Pair, in_common, pairs
 from foster.ui.rows import Option, Place, Row
 
-ROOT = Path(__file__).resolve().parents[2]
-FIRST, SECOND = "20260921-1000-foster-sample-0001", "20260921-1100-foster-sample-0002"
+FIRST, SECOND = RUN, "20260921-1100-foster-sample-0002"
 
 
 def row(number: int, *titles: str) -> Row:
@@ -71,62 +69,50 @@ def test_titles_in_common_are_counted_once() -> None:
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    root = tmp_path / "runs"
-    monkeypatch.setenv("FOSTER_RUNS", str(root))
-    monkeypatch.setattr("foster.runs.RunStore.__init__.__defaults__", (None,))
-    lay_run(root, FIRST)
-    return root
+def store(store: Path) -> Path:
+    """With the first run in it."""
+    lay_run(store, FIRST)
+    return store
 
 
-def visit(**query: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE_S)
-    for name, value in {"run": FIRST, **query}.items():
-        app.query_params[name] = value
-    app.switch_page("pages/sequences.py").run()
-    assert not app.exception, [each.value for each in app.exception]
-    return app
-
-
-def text(app: AppTest) -> str:
-    return html.unescape(re.sub("<[^>]+>", " ", "\n".join(each.proto.body for each in app.get("html"))))
-
-
-def markup(app: AppTest) -> str:
-    return "\n".join(each.proto.body for each in app.get("html"))
+def opened(**query: str) -> AppTest:
+    """Sequences of the first run."""
+    return visit("pages/sequences.py", run=FIRST, **query)
 
 
 def test_a_run_beside_its_copy_has_everything_in_common(store: Path) -> None:
     shutil.copytree(store / FIRST, store / SECOND)
-    app = visit(**{"with": SECOND})
-    found = re.search(r"(\d+) titles are recommended by both runs: 100\s% of A’s (\d+), 100\s% of B’s (\d+)", text(app))
+    app = opened(**{"with": SECOND})
+    found = re.search(
+        r"(\d+) titles are recommended by both runs: 100\s% of A’s (\d+), 100\s% of B’s (\d+)", untagged(app)
+    )
     assert found is not None
     assert len(set(found.groups())) == 1
     assert markup(app).count('<li class="both">') == 2 * 10 * 8, "every card of a page of both runs"
-    heads = re.findall(r"(?<=[AB] ) *Sequence (\d+)", text(app))
+    heads = re.findall(r"(?<=[AB] ) *Sequence (\d+)", untagged(app))
     assert heads[::2] == heads[1::2] == [str(number) for number in range(1, 11)]
 
 
 def test_the_other_run_is_chosen_in_a_list_and_taken_away_again(store: Path) -> None:
     lay_run(store, SECOND, sequences=4, length=5)
-    app = visit()
-    assert "recommended by both" not in text(app)
+    app = opened()
+    assert "recommended by both" not in untagged(app)
     app.selectbox(key="url-with").set_value(SECOND).run()
     assert app.query_params["with"] == SECOND
-    assert "recommended by both" in text(app)
+    assert "recommended by both" in untagged(app)
     assert re.search(r"<dt>Sequences</dt><dd><b>A</b>12</dd><dd><b>B</b>4</dd>", markup(app))
     app.selectbox(key="url-with").set_value(None).run()
     assert "with" not in app.query_params
-    assert "recommended by both" not in text(app)
+    assert "recommended by both" not in untagged(app)
 
 
 def test_both_runs_move_through_their_moments_together(store: Path) -> None:
     lay_run(store, SECOND, state="running", ready="snapshots", steps=200)
     steps = sorted(int(each.stem) for each in (store / SECOND / "snapshots").iterdir())
     last = max(int(each.stem) for each in (store / FIRST / "snapshots").iterdir())
-    assert moments(visit(**{"with": SECOND})) == ["Result", f"Step {steps[-1]}"], "the other has no result yet"
-    assert moments(visit(step="0", **{"with": SECOND})) == ["Step 0", "Step 0"]
-    assert moments(visit(step=str(last), **{"with": SECOND})) == [f"Step {last}", f"Step {steps[-1]}"]
+    assert moments(opened(**{"with": SECOND})) == ["Result", f"Step {steps[-1]}"], "the other has no result yet"
+    assert moments(opened(step="0", **{"with": SECOND})) == ["Step 0", "Step 0"]
+    assert moments(opened(step=str(last), **{"with": SECOND})) == [f"Step {last}", f"Step {steps[-1]}"]
 
 
 def moments(app: AppTest) -> list[str]:
@@ -135,41 +121,41 @@ def moments(app: AppTest) -> list[str]:
 
 def test_the_hard_form_is_that_of_both(store: Path) -> None:
     lay_run(store, SECOND)
-    app = visit(form="hard", **{"with": SECOND})
-    assert "How sure" not in text(app)
-    assert "read by both" in text(app)
+    app = opened(form="hard", **{"with": SECOND})
+    assert "How sure" not in untagged(app)
+    assert "read by both" in untagged(app)
 
 
 def test_a_run_without_a_result_has_no_hard_form_to_stand_beside(store: Path) -> None:
     lay_run(store, SECOND, state="running", ready="snapshots")
-    app = visit(form="hard", **{"with": SECOND})
-    assert "It has no hard form yet" in text(app)
-    assert "unknown item" not in text(app)
+    app = opened(form="hard", **{"with": SECOND})
+    assert "It has no hard form yet" in untagged(app)
+    assert "unknown item" not in untagged(app)
 
 
 def test_before_the_result_the_form_stands_there_and_cannot_be_chosen(store: Path) -> None:
-    app = visit(form="hard", step="0")
+    app = opened(form="hard", step="0")
     (control,) = [each for each in app.get("button_group") if each.proto.label == "Form"]
     assert control.proto.disabled
-    assert "How sure" in text(app), "what is shown is soft"
+    assert "How sure" in untagged(app), "what is shown is soft"
 
 
 def test_a_search_keeps_a_pair_if_either_holds_the_title(store: Path) -> None:
     lay_run(store, SECOND, titles=[f"Only in the other {number}" for number in range(len(TITLES))], sequences=2)
-    app = visit(q="only in the other", **{"with": SECOND})
-    said = re.search(r"(\d+) cards in 2 sequences hold “only in the other”", text(app))
+    app = opened(q="only in the other", **{"with": SECOND})
+    said = re.search(r"(\d+) cards in 2 sequences hold “only in the other”", untagged(app))
     assert said is not None
     assert int(said.group(1)) == 2 * 8
-    assert len(re.findall(r"A\s+Sequence", text(app))) == 2
-    assert "no title in common" in text(app)
+    assert len(re.findall(r"A\s+Sequence", untagged(app))) == 2
+    assert "no title in common" in untagged(app)
 
 
 @pytest.mark.parametrize("page_query", [{"sequence": "3"}, {"chosen": "1,2"}, {"sequence": "3", "chosen": "4"}])
 def test_a_selection_and_an_open_row_work_with_two_runs(store: Path, page_query: dict[str, str]) -> None:
     shutil.copytree(store / FIRST, store / SECOND)
-    app = visit(**{"with": SECOND}, **page_query)
+    app = opened(**{"with": SECOND}, **page_query)
     if "chosen" in page_query:
-        assert "go through the" in text(app)
+        assert "go through the" in untagged(app)
     if page_query == {"sequence": "3"}:
         assert markup(app).count('<ol class="ladder">') == 2, "both in full"
         assert markup(app).count('<li class="both">') == 2 * 10 * 8, "marked as the cards are"
@@ -177,21 +163,21 @@ def test_a_selection_and_an_open_row_work_with_two_runs(store: Path, page_query:
 
 def test_the_same_as_a_table_names_the_run_of_every_row(store: Path) -> None:
     lay_run(store, SECOND, sequences=12)
-    table = visit(**{"with": SECOND}).dataframe[0].value
+    table = opened(**{"with": SECOND}).dataframe[0].value
     assert table["Run"].value_counts().to_dict() == {"A": 12 * 8, "B": 12 * 8}
-    assert "Run" not in visit().dataframe[0].value
+    assert "Run" not in opened().dataframe[0].value
 
 
 def test_what_cannot_stand_beside_is_told(store: Path) -> None:
     lay_run(store, SECOND, state="queued", ready="nothing")
-    assert "once its distillation has taken a step" in text(visit(**{"with": SECOND}))
-    gone = text(visit(**{"with": "no-such-run<b>"}))
+    assert "once its distillation has taken a step" in untagged(opened(**{"with": SECOND}))
+    gone = untagged(opened(**{"with": "no-such-run<b>"}))
     assert "no-such-run<b>" in gone
     assert "is not in this store" in gone
-    assert "recommended by both" not in text(visit(**{"with": FIRST})), "a run does not stand beside itself"
+    assert "recommended by both" not in untagged(opened(**{"with": FIRST})), "a run does not stand beside itself"
 
 
 def test_hostile_titles_of_the_other_run_are_text(store: Path) -> None:
     lay_run(store, SECOND, titles=[*HOSTILE, *TITLES], sequences=8)
-    app = visit(**{"with": SECOND})
+    app = opened(**{"with": SECOND})
     assert not re.search(r"<(script|img|a)\b", markup(app))

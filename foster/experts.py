@@ -1,0 +1,126 @@
+"""The experts of a run: full-data models, which are its reference and its teachers.
+
+How long the first has to read decides how many there are. They differ by their seeds alone; runs share them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+
+from foster.clock import Clock
+from foster.evaluate import model_scorer
+from foster.metrics import ndcg_at
+from foster.parallel import all_cores, computed_on, side_by_side
+from foster.recommender import RecommenderConfig, SequentialRecommender
+from foster.runs import RunWriter, Stopped
+from foster.spec import RunSpec
+from foster.students import derived_seed
+from foster.training import RealWindows
+from foster.trajectory import ExpertCheck, ExpertConfig, ExpertTrajectory, train_expert
+from foster.world import World
+
+# One wide layer and softer logits than SASRec's own: on a log and on few sequences alike, it learns in half the steps.
+FULL = RecommenderConfig(width=128, layers=1, temperature=0.1, dropout=0.2)
+TEXT_RATE = 1e-4  # of layers of the text encoder, where some learn
+FEW_POSITIONS = 200  # so small a set has one teacher
+MOST_TEACHERS, READ_TOGETHER = 4, 10_000_000  # teachers of a set, and the real events that all of them may read
+EXPERT = 9  # of those in the cache: raise it when equal settings learn something else
+
+
+def experts_of(spec: RunSpec, run: RunWriter, world: World, cache: Path, clock: Clock) -> list[ExpertTrajectory]:
+    """The first on all cores, as how long it reads decides how many there are; then the others side by side."""
+    shape = expert_shape(world, spec.length)
+    # where the encoder learns, reading costs so much more that one has to do
+    positions = spec.sequences * spec.length if world.store is None else 0
+    window = np.minimum(np.diff(world.split.train.offsets), shape.max_length).mean()
+    done: dict[int, float] = {}
+    one_tells = Lock()
+    ended: list[BaseException] = []
+
+    def count_after(step: int) -> int:
+        return default_experts(positions, round(step * ExpertConfig().batch_size * window))
+
+    def trained(number: int, count: Callable[[int], int]) -> ExpertTrajectory:
+        def tell(check: ExpertCheck) -> None:
+            said = f"expert {number + 1}: check {check.check}, NDCG@10 {check.score:.4f}"
+            with one_tells:
+                done[number] = 1 - 0.9**check.check
+                clock.progress(sum(done.values()) / count(check.step), said)
+
+        try:
+            found = expert_of(spec, run, world, shape, cache, number, tell)
+        except BaseException as error:
+            ended.append(error)
+            run.give_up()  # so that no other learns on
+            raise
+        done[number] = 1.0
+        return found
+
+    with all_cores():
+        first = trained(0, count_after)
+    count = count_after(first.steps[-1])
+    done.update(dict.fromkeys(range(1, count), 0.0))
+    jobs = [partial(trained, number, lambda _: count) for number in range(1, count)]
+    try:
+        with closing(side_by_side(jobs, world.device)) as others:
+            return [first, *others]
+    except Stopped:
+        raise ended[0] from None  # the others stop because of it
+
+
+def default_experts(positions: int, read: int) -> int:
+    """Full-data models that teach together: several see further than one, but a small set cannot say it, and where the
+    first has to read long until it stops (`read` events), it takes what time there is."""
+    return 1 if positions < FEW_POSITIONS else max(1, min(MOST_TEACHERS, READ_TOGETHER // max(1, read)))
+
+
+def expert_shape(world: World, length: int) -> RecommenderConfig:
+    """The full-data model's shape: it reads the mean training history rounded up to tens, from L up to 50 events."""
+    return world.repeating(replace(FULL, max_length=max(length, min(50, world.split.usual_history))))
+
+
+def expert_of(
+    spec: RunSpec,
+    run: RunWriter,
+    world: World,
+    config: RecommenderConfig,
+    cache: Path,
+    number: int = 0,
+    tell: Callable[[ExpertCheck], None] = lambda check: None,
+) -> ExpertTrajectory:
+    """Full-data training of a model of this shape, from the shared cache where it was done before; number: from 0,
+    among experts that differ by their seeds; tell: called at each of its checks."""
+    training = ExpertConfig(text_rate=None if world.store is None else TEXT_RATE)
+    # What is not used is not named, so that experts of before it could be are still found.
+    shape = {name: value for name, value in asdict(config).items() if value is not None}
+    taught = {name: value for name, value in asdict(training).items() if (name, value) != ("text_rate", None)}
+    settings = [EXPERT, shape, taught, spec.seed, number, computed_on(world.device)]
+    recipe = json.dumps(settings, sort_keys=True)
+    name = hashlib.sha256(f"{world.key}/{recipe}".encode()).hexdigest()[:32]
+    folder = cache / "trajectories" / name
+    run.uses(folder)
+    found = ExpertTrajectory.open(folder, config, world.texts)
+    if found is None:
+        windows = RealWindows(world.split.train, config.max_length, world.device)
+
+        def score(model: SequentialRecommender) -> float:
+            return ndcg_at(world.protocol.ranks(model_scorer(model, world.texts), "valid"), 10)
+
+        seed = derived_seed(spec.seed, "expert", number)
+        checks = train_expert(folder, config, training, world.texts, windows, score, seed, run.checkpoint)
+        for check in checks:
+            run.checkpoint()  # of a paused run nothing new is told
+            run.event("expert", expert=number, **asdict(check))
+            tell(check)
+        found = ExpertTrajectory.open(folder, config, world.texts)
+        assert found is not None
+    return found
