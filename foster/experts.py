@@ -19,7 +19,7 @@ import numpy as np
 from foster.clock import Clock
 from foster.evaluate import model_scorer
 from foster.metrics import ndcg_at
-from foster.parallel import all_cores, computed_on, side_by_side
+from foster.parallel import side_by_side
 from foster.recommender import RecommenderConfig, SequentialRecommender
 from foster.runs import RunWriter, Stopped
 from foster.spec import RunSpec
@@ -37,7 +37,7 @@ EXPERT = 9  # of those in the cache: raise it when equal settings learn somethin
 
 
 def experts_of(spec: RunSpec, run: RunWriter, world: World, cache: Path, clock: Clock) -> list[ExpertTrajectory]:
-    """The first on all cores, as how long it reads decides how many there are; then the others side by side."""
+    """The first alone, as how long it reads decides how many there are; then the others side by side."""
     shape = expert_shape(world, spec.length)
     # where the encoder learns, reading costs so much more that one has to do
     positions = spec.sequences * spec.length if world.store is None else 0
@@ -65,8 +65,7 @@ def experts_of(spec: RunSpec, run: RunWriter, world: World, cache: Path, clock: 
         done[number] = 1.0
         return found
 
-    with all_cores():
-        first = trained(0, count_after)
+    first = trained(0, count_after)
     count = count_after(first.steps[-1])
     done.update(dict.fromkeys(range(1, count), 0.0))
     jobs = [partial(trained, number, lambda _: count) for number in range(1, count)]
@@ -103,7 +102,7 @@ def expert_of(
     # What is not used is not named, so that experts of before it could be are still found.
     shape = {name: value for name, value in asdict(config).items() if value is not None}
     taught = {name: value for name, value in asdict(training).items() if (name, value) != ("text_rate", None)}
-    settings = [EXPERT, shape, taught, spec.seed, number, computed_on(world.device)]
+    settings = [EXPERT, shape, taught, spec.seed, number, world.device.type]
     recipe = json.dumps(settings, sort_keys=True)
     name = hashlib.sha256(f"{world.key}/{recipe}".encode()).hexdigest()[:32]
     folder = cache / "trajectories" / name

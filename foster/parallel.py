@@ -1,9 +1,9 @@
-"""All cores for a run on a CPU, with results that do not depend on how they were shared.
+"""All cores for a run on a CPU, with results that do not depend on how many there are.
 
-Models this small gain little from a second core on one matrix product, and their last bits depend on the number of
-threads. So a run computes on one thread, students side by side, each on a thread of its own, and so do the θ and ω of a
-distillation's step, and experts but the first; only what is one long computation, the texts and the first expert, takes
-all cores for itself.
+Models this small gain little from a second core on one matrix product, on some machines they lose by it, as threads that
+wait for each other must be woken; and their last bits depend on the number of threads. So a run computes on one thread,
+students and experts side by side, each on a thread of its own, and so do the θ and ω of a distillation's step. The texts
+alone take all cores for one computation.
 """
 
 from __future__ import annotations
@@ -94,8 +94,3 @@ def side_by_side(jobs: Iterable[Callable[[], T]], device: torch.device) -> Gener
         finally:
             for future in waiting:
                 future.cancel()
-
-
-def computed_on(device: torch.device) -> str:
-    """What a result's last bits depend on besides the seed: the device and, on a CPU, the cores of the expert."""
-    return f"cpu:{cores()}" if device.type == "cpu" else device.type

@@ -41,7 +41,7 @@ from foster.hard_form import HARD, START_HARD, read_hard, write_hard
 from foster.interactions import Split
 from foster.item_map import item_map, kept_layouts
 from foster.metrics import summary
-from foster.parallel import all_cores, computed_on, use_one_thread
+from foster.parallel import all_cores, use_one_thread
 from foster.recommender import RecommenderConfig, SequentialRecommender
 from foster.repeats import repeats_of
 from foster.rows import Rows
@@ -114,7 +114,6 @@ def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
         "shared_students": rows.results.shared,
         "peak_memory_mb": _peak_memory_mb(device),
         "device": str(device),
-        "threads": computed_on(device),
         "seed": spec.seed,
         "version": __version__,
     }

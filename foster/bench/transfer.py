@@ -34,7 +34,7 @@ from foster.experts import expert_of, expert_shape
 from foster.formats import load_dataset
 from foster.launch import Execute
 from foster.metrics import summary
-from foster.parallel import all_cores, side_by_side
+from foster.parallel import side_by_side
 from foster.recommender import RecommenderConfig, SequentialRecommender
 from foster.rows import Rows
 from foster.runs import Run, RunState, RunStore, RunWriter
@@ -146,8 +146,7 @@ def _one_kind(run: Run, cache: Path, name: str, part: Part) -> None:
                 features = public_features(kind.texts(world.dataset.catalog.texts)).to(world.device)
                 world = replace(world, features=features, key=f"{world.key}/{name}", store=None)
             full_shape = replace(expert_shape(world, spec.length), **kind.changes)
-            with all_cores():
-                expert = expert_of(spec, writer, world, full_shape, cache)
+            expert = expert_of(spec, writer, world, full_shape, cache)
         scores = {"full": [_scored(world, expert.load(expert.best, world.device), part)]}
         jobs = [(row, k) for row in draws for k in range(spec.students)]
         seeds = {(row, k): derived_seed(spec.seed, "student", row, k) for row, k in jobs}  # those of the report

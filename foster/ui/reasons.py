@@ -23,7 +23,7 @@ from foster.ui.lineup import (
 )
 
 # Settings that change neither the artefact nor a validation score.
-HARMLESS = frozenset({"report_test", "students", "device", "threads"})
+HARMLESS = frozenset({"report_test", "students", "device", "computed"})
 _TIMES = {2.0: "twice the", 3.0: "three times the", 4.0: "four times the", 0.5: "half the", 0.25: "a quarter of the"}
 
 

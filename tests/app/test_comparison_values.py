@@ -27,7 +27,6 @@ def entrant(letter: str, spec: RunSpec = SPEC, own_expert: bool = True, **change
     report = {
         "data": DATA,
         "version": "1",
-        "threads": "cpu:2",
         "device": "cpu",
         "stored_bytes": {"soft": 4000, "hard": 400, "log": 9000},
         "seconds": {"experts": 100.0, "distil": 50.0, "students": 70.0},
