@@ -63,6 +63,20 @@ def comparable(report: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in report.items() if k not in ("seconds", "shared_students", "peak_memory_mb", "run_id")}
 
 
+def test_the_number_of_cores_changes_no_result(
+    world: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {}
+    for cores in ("1", "2"):
+        monkeypatch.setenv("OMP_NUM_THREADS", cores)
+        store = RunStore(tmp_path / cores, bundled=None)
+        run = store.create(world)
+        report = finish(store, run.path)
+        made = [(run.path / file).read_bytes() for file in ("synthetic.safetensors", "hard.json")]
+        found[cores] = comparable(report), made
+    assert found["1"] == found["2"]
+
+
 @pytest.mark.parametrize(
     ("positions", "read", "count"),
     [(199, 1000, 1), (200, 0, 4), (400, 2_500_000, 4), (400, 2_500_001, 3), (400, 5_000_001, 1), (3000, 10**9, 1)],
