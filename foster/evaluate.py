@@ -7,7 +7,9 @@ is masked only where the training log holds no repeats.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -18,6 +20,7 @@ from torch import Tensor
 
 from foster import metrics
 from foster.interactions import Split
+from foster.parallel import side_by_side
 from foster.recommender import SequentialRecommender
 from foster.repeats import Repeats
 from foster.tuning import Texts
@@ -45,19 +48,24 @@ class Protocol:
             known.append(past if part == "valid" else np.append(past, np.int64(self.split.valid[user])))
         return known
 
-    def ranks(self, scorer: Scorer, part: Part) -> metrics.Ranks:
-        """Rank [n_users] of every user's held-out item, 1 is best."""
+    def ranks(self, scorer: Scorer, part: Part, spread_on: torch.device | None = None) -> metrics.Ranks:
+        """Rank [n_users] of every user's held-out item, 1 is best. spread_on: the device of a scorer that may have all
+        its cores; None where others compute beside it."""
+        n_users = self.split.train.n_users
+        blocks = [range(start, min(start + self.block, n_users)) for start in range(0, n_users, self.block)]
+        if spread_on is None:
+            return np.concatenate([self._ranks(scorer, part, users) for users in blocks])
+        with closing(side_by_side((partial(self._ranks, scorer, part, users) for users in blocks), spread_on)) as found:
+            return np.concatenate(list(found))
+
+    def _ranks(self, scorer: Scorer, part: Part, users: range) -> metrics.Ranks:
         targets = self.split.valid if part == "valid" else self.split.test
-        found = []
-        for start in range(0, self.split.train.n_users, self.block):
-            users = range(start, min(start + self.block, self.split.train.n_users))
-            known = self.histories(part, users)
-            scores = scorer(known)
-            if self.split.mask_history:
-                rows = np.repeat(np.arange(len(known)), [len(past) for past in known])
-                scores[rows, np.concatenate(known)] = -np.inf
-            found.append(metrics.ranks_of(scores, targets[users.start : users.stop]))
-        return np.concatenate(found)
+        known = self.histories(part, users)
+        scores = scorer(known)
+        if self.split.mask_history:
+            rows = np.repeat(np.arange(len(known)), [len(past) for past in known])
+            scores[rows, np.concatenate(known)] = -np.inf
+        return metrics.ranks_of(scores, targets[users.start : users.stop])
 
 
 def model_scorer(model: SequentialRecommender, texts: Texts) -> Scorer:

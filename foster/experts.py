@@ -112,7 +112,8 @@ def expert_of(
         windows = RealWindows(world.split.train, config.max_length, world.device)
 
         def score(model: SequentialRecommender) -> float:
-            return ndcg_at(world.protocol.ranks(model_scorer(model, world.texts), "valid"), 10)
+            alone = world.device if number == 0 else None
+            return ndcg_at(world.protocol.ranks(model_scorer(model, world.texts), "valid", alone), 10)
 
         seed = derived_seed(spec.seed, "expert", number)
         checks = train_expert(folder, config, training, world.texts, windows, score, seed, run.checkpoint)

@@ -31,7 +31,7 @@ from foster.training import RealWindows, Recipe
 from foster.world import World
 
 HARD, START_HARD, RANDOM = "hard.json", "checkpoints/start_hard.json", "checkpoints/random.json"
-JUDGES = 3  # one student alone would choose by its luck; fewer where every mean of the run is of fewer
+JUDGES = 3  # one student alone would choose by its luck
 
 
 def write_hard(
@@ -44,16 +44,16 @@ def write_hard(
     shape: RecommenderConfig,
     recipe: Recipe,
     seed: int,
-    students: int,
+    judges: int,
     clock: Clock,
 ) -> None:
     """Writes plain sequences of each set, the start and the result, into its file, and random real ones into theirs.
 
     Candidates: what the set's labels say comes next; how the teacher would go on from its first items (the same for all
     sets of a run); for the result both of them refined item by item (`foster.refine`) as well. Chosen is the one from
-    which fresh students, as many as each mean of the run has and JUDGES at most, score highest on validation, and the λ
-    with which they do. random [M, L]: the control, real sequences, for which λ is chosen likewise; shape, recipe: of
-    those students; windows: of the log, that refining looks at. Raises `Stopped` when asked to stop.
+    which `judges` fresh students score highest on validation, and the λ with which they do. random [M, L]: the control,
+    real sequences, for which λ is chosen likewise, by JUDGES, as runs share its students; shape, recipe: of those
+    students; windows: of the log, that refining looks at. Raises `Stopped` when asked to stop.
     """
     found = {file: harden(made, made.basis(world.features)).to(world.device) for file, made in sets.items()}
     first = next(iter(found.values()))
@@ -82,7 +82,7 @@ def write_hard(
             found[weight] = ndcg_at(world.protocol.ranks(model_scorer(student, world.texts), "valid"), 10)
         return found
 
-    jobs = [(name, k) for name in found for k in range(min(JUDGES, students))]
+    jobs = [(name, k) for name in found for k in range(JUDGES if name == RANDOM else judges)]
     scores: dict[str, list[dict[float | None, float]]] = {name: [] for name in found}
     work = (partial(judged, found[name], k) for name, k in jobs)
     with closing(side_by_side(work, world.device)) as judgements:

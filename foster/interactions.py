@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -133,7 +132,7 @@ class Split:
     @property
     def usual_history(self) -> int:
         """Events of the mean training history, rounded up to tens."""
-        return 10 * math.ceil(len(self.train.items) / self.train.n_users / 10)
+        return 10 * -(-len(self.train.items) // (10 * self.train.n_users))
 
 
 def _frozen(values: np.ndarray, dtype: type[np.signedinteger]) -> np.ndarray:

@@ -221,8 +221,8 @@ def _run_worker(run: Run, root: Path, command: Sequence[str]) -> bool:
 
 def patient(environment: Mapping[str, str]) -> dict[str, str]:
     """The environment of a process that computes: its threads sleep while they wait for each other, for spinning ones
-    starve everything else on a machine with few cores. With GNU's OpenMP they spin for some microseconds first, without
-    which an expert takes a third longer. Whoever chose OMP_WAIT_POLICY keeps it. Torch reads it when it is imported."""
+    starve everything else on a machine with few cores. With GNU's OpenMP they spin for some microseconds first, as being
+    woken takes longer. Whoever chose OMP_WAIT_POLICY keeps it. Torch reads it when it is imported."""
     if "OMP_WAIT_POLICY" in environment:
         return dict(environment)
     return {"GOMP_SPINCOUNT": "1000", **environment, "OMP_WAIT_POLICY": "PASSIVE"}

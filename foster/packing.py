@@ -1,7 +1,7 @@
 """Sequences of unlike lengths without padding: one after the other, and for attention several in a row.
 
-All that a model does position by position it does on N positions, those of all sequences. Attention needs rows: as many
-sequences share one as fit into the length of the longest, and none sees another.
+All that a model does position by position it does on N positions, those of all sequences. Attention needs rows: several
+sequences share one, as far as the length of the longest goes, and none sees another.
 """
 
 from __future__ import annotations
@@ -33,11 +33,12 @@ class Packing:
 
 
 def packed(sizes: Sequence[int], device: torch.device) -> Packing:
-    """Sequences of such lengths, in their order; each goes into the row of the one before if it fits there."""
+    """Sequences of such lengths, each above 0, in their order; each goes into the row of the one before if it fits
+    there."""
     length = max(sizes, default=0)
-    starts, used = [], 0  # of the cells so far, rows that were left full
+    starts, used = [], 0  # used: cells so far, with those left free at the ends of rows
     for size in sizes:
-        if used % length + size > length and used % length:
+        if used % length + size > length:
             used += length - used % length
         starts.append(used)
         used += size

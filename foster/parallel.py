@@ -1,4 +1,4 @@
-"""All cores for a run on a CPU, with results that do not depend on how many there are.
+"""All cores for a run on a CPU, with results that, given the embeddings, do not depend on how many there are.
 
 Models this small gain little from a second core on one matrix product and on some machines lose by it, as threads that
 wait for each other must be woken; and their last bits depend on the number of threads. So a run computes on one thread,

@@ -37,7 +37,7 @@ from foster.errors import UserError
 from foster.evaluate import Protocol, model_scorer
 from foster.experts import FULL, TEXT_RATE, experts_of
 from foster.formats import Dataset, load_dataset
-from foster.hard_form import HARD, START_HARD, read_hard, write_hard
+from foster.hard_form import HARD, JUDGES, START_HARD, read_hard, write_hard
 from foster.interactions import Split
 from foster.item_map import item_map, kept_layouts
 from foster.metrics import summary
@@ -273,7 +273,8 @@ def _distil(
         shape = student_shape(spec, hard_recipe)
         draw = Generator().manual_seed(derived_seed(spec.seed, "random"))
         random = random_real(world.split.train, spec.sequences, spec.length, draw)
-        write_hard(run, world, windows, teachers[0], sets, random, shape, hard_recipe, spec.seed, spec.students, clock)
+        judges = min(JUDGES, spec.students)  # a run of few students is to be quick
+        write_hard(run, world, windows, teachers[0], sets, random, shape, hard_recipe, spec.seed, judges, clock)
     hard, _ = read_hard(run, HARD, world)
     run.write_table("sequences.parquet", sequence_table(final, hard, basis, world.dataset.catalog))
     run.write_table("neighbours.parquet", neighbour_table(hard, world.split.train, world.features))

@@ -90,6 +90,8 @@ class SequentialRecommender(nn.Module, ABC):
     def read(self, inputs: Tensor, sizes: Sequence[int], generator: Generator | None = None) -> Tensor:
         """As `forward`, of sequences of unlike lengths above 0: input vectors [N, D], one sequence after the other, to
         their states [N, D]."""
+        if len(set(sizes)) == 1:
+            return self(inputs.view(len(sizes), sizes[0], -1), generator).flatten(0, 1)
         return F.normalize(self.encode_ragged(inputs, sizes, generator), dim=-1)
 
     @abstractmethod
@@ -167,7 +169,7 @@ class SASRec(SequentialRecommender):
 
     def encode_ragged(self, inputs: Tensor, sizes: Sequence[int], generator: Generator | None) -> Tensor:
         packing = packed(sizes, inputs.device)
-        return self._encode(inputs, self.positions[packing.place], generator, packing)
+        return self._encode(inputs, F.embedding(packing.place, self.positions), generator, packing)
 
     def _encode(
         self, inputs: Tensor, positions: Tensor, generator: Generator | None, packing: Packing | None = None

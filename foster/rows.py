@@ -96,9 +96,14 @@ class Rows:
         }
         if len(self.teachers) > 1:
             fixed["ensemble"] = lambda: ensemble_scorer(self.teachers, world.texts)
-        for name, scorer in fixed.items():
-            if not self.results.has(name, 0):
-                self.results.add(name, 0, self.results.measure(scorer()))
+        names = [name for name in fixed if not self.results.has(name, 0)]
+
+        def measured(name: str) -> Measured:
+            return self.results.measure(fixed[name]())
+
+        with closing(side_by_side([partial(measured, name) for name in names], world.device)) as found:
+            for name, ranks in zip(names, found, strict=True):
+                self.results.add(name, 0, ranks)
 
     def trained(self, soft: SyntheticSequences) -> dict[str, tuple[Callable[[], Draw | None], Recipe]]:
         """Row → what its students draw from, made at the call, and by which recipe they learn."""

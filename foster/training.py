@@ -77,11 +77,10 @@ def states_at(
     """
     place = torch.arange(1, wanted.shape[1] + 1, device=wanted.device)
     ends = (wanted * place).amax(1)  # [B]
-    sizes = [size for size in ends.tolist() if size]
-    if sum(sizes) in (0, wanted.numel()):
-        return model(mix(table, items, weights), generator)[wanted]
     inside = place <= ends.unsqueeze(1)
-    return model.read(mix(table, items[inside], weights[inside]), sizes, generator)[wanted[inside]]
+    inputs = mix(table, items[inside], weights[inside])
+    sizes = [size for size in ends.tolist() if size]
+    return model.read(inputs, sizes, generator)[wanted[inside]] if sizes else inputs
 
 
 def next_item_loss(

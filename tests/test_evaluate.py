@@ -60,6 +60,7 @@ def test_ranks_equal_the_naive_count_over_the_whole_catalogue_in_any_blocks(part
     expected = ranks(coarse(known).tolist(), targets)
     for block in (1, 4, 100):
         assert Protocol(split, 9, block).ranks(coarse, part).tolist() == expected
+        assert Protocol(split, 9, block).ranks(coarse, part, torch.device("cpu")).tolist() == expected  # side by side
 
 
 def test_popularity_counts_training_events_only() -> None:

@@ -16,10 +16,12 @@ from patience import PATIENCE_S
 from short_runs import short_runs
 
 import foster.experts
+import foster.hard_form
 import foster.pipeline
 from foster.clock import Clock
 from foster.errors import UserError
 from foster.experts import default_experts
+from foster.hard_form import JUDGES, refining
 from foster.pipeline import choose_device, execute, prepare, soft_recipe
 from foster.recommend import load_model
 from foster.runs import RunStore, RunWriter
@@ -63,9 +65,8 @@ def comparable(report: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in report.items() if k not in ("seconds", "shared_students", "peak_memory_mb", "run_id")}
 
 
-def test_the_number_of_cores_changes_no_result(
-    world: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_number_of_cores_changes_no_result(world: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("foster.experts.default_experts", lambda *_: 3)
     found = {}
     for cores in ("1", "2"):
         monkeypatch.setenv("OMP_NUM_THREADS", cores)
@@ -185,6 +186,31 @@ def test_report_is_complete_and_everything_a_page_reads_is_there(
     assert sorted(Path(name).parent.name for name in kept) == ["controls", "layouts", "layouts", *2 * ["trajectories"]]
     assert not torch.equal(models["full"].projection.weight, models["untrained"].projection.weight)
     assert set(run.neighbours().columns) >= {"nearest_user", "overlap", "repetition", "diversity"}
+
+
+@pytest.mark.parametrize(("positions", "rounds"), [(1000, 12), (400, 12), (80, 2), (25, 1), (1, 1)])
+def test_small_sets_are_refined_in_fewer_rounds(positions: int, rounds: int) -> None:
+    assert refining(positions).rounds == rounds
+
+
+@pytest.mark.parametrize(("students", "judges"), [(1, 1), (2, 2), (4, 3)])
+def test_a_run_of_few_students_has_as_few_judges_but_for_what_runs_share(
+    world: RunSpec, tmp_path: Path, students: int, judges: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("foster.hard_form.refined", lambda sequences, *_: sequences)
+    seeds: list[int] = []
+    alone = foster.hard_form.train_student
+
+    def counted(*given: Any) -> Any:
+        seeds.append(given[4])
+        return alone(*given)
+
+    monkeypatch.setattr("foster.hard_form.train_student", counted)
+    store = RunStore(tmp_path / "runs", bundled=None)
+    finish(store, store.create(dataclasses.replace(world, students=students)).path)
+    candidates = ("result", "start", "walk", "refined", "refined walk")
+    assert len(seeds) == len(candidates) * judges + JUDGES  # random real ones, whose students other runs take
+    assert len(set(seeds)) == JUDGES
 
 
 @pytest.mark.parametrize("better", ["labels", "walk", "refined_labels", "refined_walk"])

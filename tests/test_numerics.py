@@ -108,6 +108,16 @@ def test_dropout_follows_its_generator_and_none_means_off() -> None:
     torch.testing.assert_close(off, model(x))  # with and without a graph attention has kernels of its own
 
 
+@pytest.mark.parametrize("sizes", [[3, 1, 2], [2, 2, 2]])
+def test_dropout_of_ragged_sequences_follows_its_generator_too(sizes: list[int]) -> None:
+    model = build_recommender(16, RecommenderConfig(width=16, dropout=0.5), Generator().manual_seed(0))
+    x = torch.randn(6, 16)
+    once, again, other = (model.read(x, sizes, Generator().manual_seed(seed)) for seed in (3, 3, 4))
+    assert torch.equal(once, again)
+    assert not torch.equal(once, other)
+    assert not torch.allclose(once, model.read(x, sizes), atol=1e-3)
+
+
 @pytest.mark.parametrize("rate", [0.1, 0.15, 0.5, 0.9, 0.999])
 def test_dropout_drops_its_share_and_keeps_the_mean(rate: float) -> None:
     model = build_recommender(16, RecommenderConfig(width=16, dropout=rate), Generator().manual_seed(0))

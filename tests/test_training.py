@@ -127,6 +127,8 @@ def test_states_are_those_of_the_sequences_read_whole(lengths: list[int], gaps: 
     whole = model(mix(table, items, weights))[wanted]
     found = states_at(model, table, items, weights, wanted)
     torch.testing.assert_close(found, whole)
+    if not any(lengths):
+        return
     leaves = [weights, *model.parameters()]
     slopes = [torch.autograd.grad(each.sum(), leaves, allow_unused=True) for each in (found, whole)]
     torch.testing.assert_close(*slopes, atol=1e-5, rtol=1e-4)

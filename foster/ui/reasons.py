@@ -22,7 +22,7 @@ from foster.ui.lineup import (
     row_name,
 )
 
-# Settings that change neither the artefact nor a validation score.
+# Settings that change neither the soft set nor a validation score of it.
 HARMLESS = frozenset({"report_test", "students", "device", "computed"})
 _TIMES = {2.0: "twice the", 3.0: "three times the", 4.0: "four times the", 0.5: "half the", 0.25: "a quarter of the"}
 

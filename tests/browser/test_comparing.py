@@ -47,6 +47,7 @@ def test_a_grid_is_started_watched_stopped_and_opened(
         page.wait_for_selector("table.heat td.running")
 
         until(lambda: any(run.status().is_terminal for run in asked), lambda: [run.log() for run in asked])
+        assert not any(run.status().error for run in asked), [run.status().error for run in asked]
         page.wait_for_selector("table.heat td.done")  # without a reload
         page.get_by_role("button", name="Stop 1 run of this grid").click()
         page.wait_for_selector("table.heat td.stopped")
