@@ -16,7 +16,7 @@ from foster.disk import Free, free_bytes
 from foster.errors import UserError
 from foster.launch import COMMAND, Execute
 from foster.policy import QUEUE_LIMIT
-from foster.spec import DEVICES, METHODS
+from foster.spec import DEFAULT_STEPS, DEVICES, METHODS
 
 BAD_INPUT = 2
 
@@ -122,7 +122,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--method", default="foster", metavar="NAME", help=f"one of {', '.join(METHODS)} (default: foster)"
     )
     run.add_argument(
-        "--steps", type=whole_number, metavar="N", help="distillation steps (default: chosen for the data)"
+        "--steps", type=whole_number, metavar="N", help=f"distillation steps (default: {DEFAULT_STEPS})"
     )
     run.add_argument("--students", type=whole_number, default=3, metavar="N", help="students in each mean (default: 3)")
     run.add_argument("--seed", type=whole_number, default=0, metavar="S", help="seed of all that is drawn (default: 0)")

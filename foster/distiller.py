@@ -93,12 +93,6 @@ class DistillStep:
     distance: float
 
 
-def default_steps(n_items: int, positions: int, events: int) -> int:
-    """Outer steps where the run names none: the same for every size so far."""
-    del n_items, positions, events
-    return 60
-
-
 @dataclass(frozen=True)
 class View:
     """A subset U as a model sees it. ids [V'] and texts [V', D_text]: of the table's items, U first, then the input

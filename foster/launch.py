@@ -221,7 +221,7 @@ def _run_worker(run: Run, root: Path, command: Sequence[str]) -> bool:
 
 def patient(environment: Mapping[str, str]) -> dict[str, str]:
     """The environment of a process that computes: its threads sleep while they wait for each other, for spinning ones
-    starve everything else on a machine with few cores. With GNU's OpenMP they spin for some microseconds first, as being
+    starve everything else on a machine with few cores. With GNU's OpenMP they spin for some microseconds first: being
     woken takes longer. Whoever chose OMP_WAIT_POLICY keeps it. Torch reads it when it is imported."""
     if "OMP_WAIT_POLICY" in environment:
         return dict(environment)

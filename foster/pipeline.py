@@ -31,7 +31,7 @@ from foster.condensers import (
 )
 from foster.controls import Controls
 from foster.decode import neighbour_table, sequence_table, snapshot_table
-from foster.distiller import DistillConfig, Distiller, default_steps
+from foster.distiller import DistillConfig, Distiller
 from foster.encoder import TextEncoder, embeddings_file, item_embeddings, load_embeddings, public_features
 from foster.errors import UserError
 from foster.evaluate import Protocol, model_scorer
@@ -46,7 +46,7 @@ from foster.recommender import RecommenderConfig, SequentialRecommender
 from foster.repeats import repeats_of
 from foster.rows import Rows
 from foster.runs import RunWriter
-from foster.spec import RunSpec
+from foster.spec import DEFAULT_STEPS, RunSpec
 from foster.students import derived_seed, train_student
 from foster.synthetic import (
     SyntheticSequences,
@@ -64,6 +64,7 @@ SOFT_RECIPE = Recipe(
 )
 HARD_RECIPE = Recipe(steps=120, learning_rate=5e-3, matrix_rate=0.01, dropout=0.5, subset=1024)
 SNAPSHOTS = 30
+CHECK_EVERY = 120  # steps between two fresh students of a loop, each of which takes as long as many steps
 START_FILE, SOFT_FILE, ENGINE_FILE = "checkpoints/start.safetensors", "synthetic.safetensors", "checkpoints/engine.json"
 # Raise it when equal settings learn something else: what another one made is not gone on from.
 ENGINE = 12  # of a run's checkpoints
@@ -235,8 +236,7 @@ def _distil(
     clock: Clock,
 ) -> tuple[SyntheticSequences, int]:
     """Start, loop, artefact. Returns the final set as read back from disk, and after how many steps."""
-    positions = spec.sequences * spec.length
-    steps = default_steps(world.n_items, positions, len(world.split.train.items)) if spec.steps is None else spec.steps
+    steps = DEFAULT_STEPS if spec.steps is None else spec.steps
     state_file = run.path("checkpoints/distil.safetensors")
     start, recipe = starting_set(spec, run, world, teachers)
     basis = start.basis(world.features)
@@ -257,7 +257,7 @@ def _distil(
     for event in distiller.run():
         if event.step in keep:
             run.write_table(f"snapshots/{event.step:06d}.parquet", snapshot_table(distiller.synthetic, basis))
-        if distiller.at_checkpoint and event.step < steps:
+        if event.step % CHECK_EVERY == 0 and event.step < steps:
             _check_student(spec, run, world, distiller)
         # last, so that who sees it finds the step's snapshot and student; that of the last step is a row of the report
         run.event("distil", **asdict(event))

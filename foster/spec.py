@@ -12,6 +12,7 @@ from typing import Any
 from foster.errors import UserError
 
 SCHEMA = 1
+DEFAULT_STEPS = 60  # outer ones, whatever the log and the budget
 METHODS = ("foster",)
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -21,9 +22,9 @@ class RunSpec:
     """One experiment. Everything that changes its result is here and nothing else, so equal hashes mean equal results.
 
     data: "sample" or a folder; sequences × length: the budget M × L; regularisation: γ; steps: outer distillation
-    steps, None for the rule in V, M·L and the number of events (`foster.distiller.default_steps`); students: fresh
-    students per row of the report; encoder: a name that `foster.encoder` knows, a Hugging Face name or a folder;
-    tuned_layers: of the encoder, the last ones, that learn with every recommender (`foster.tuning`).
+    steps, None for DEFAULT_STEPS; students: fresh students per row of the report, and, three at most, those that choose
+    plain sequences; encoder: a name that `foster.encoder` knows, a Hugging Face name or a folder; tuned_layers: of the
+    encoder, the last ones, that learn with every recommender (`foster.tuning`).
 
     Raises UserError for values out of range.
     """

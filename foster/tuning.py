@@ -67,6 +67,11 @@ class TunableTexts:
     def __getitem__(self, rows: Tensor) -> TunableTexts:
         return replace(self, ids=self.ids[rows], features=self.features[rows])
 
+    def index_select(self, dim: int, rows: Tensor) -> TunableTexts:
+        """As of a tensor; dim is 0."""
+        assert dim == 0
+        return self[rows]
+
     @property
     def shape(self) -> torch.Size:
         return self.features.shape

@@ -35,12 +35,12 @@ from foster.bench.working import kept_in, runs_of
 from foster.clock import Clock
 from foster.condensers import real_readings, teacher_log_labels, uniform_items, with_teacher_labels
 from foster.console import table
-from foster.distiller import DistillConfig, Distiller, default_steps
+from foster.distiller import DistillConfig, Distiller
 from foster.evaluate import Part, model_scorer
 from foster.metrics import summary
 from foster.recommender import SequentialRecommender
 from foster.runs import Run, RunStore, RunWriter
-from foster.spec import RunSpec
+from foster.spec import DEFAULT_STEPS, RunSpec
 from foster.students import Draw, derived_seed, spread, train_student
 from foster.subset import draw_subset
 from foster.synthetic import UNUSED, SyntheticSequences, drawn_rows, in_sessions
@@ -223,8 +223,7 @@ def _made(
             items = uniform_items(world.n_items, len(start.items), spec.length, draw)
         items = items.to(world.device)
         return with_teacher_labels(items, len(items), teachers, world.texts, start.form, draw)
-    positions, events = spec.sequences * spec.length, len(world.split.train.items)
-    steps = default_steps(world.n_items, positions, events) if spec.steps is None else spec.steps
+    steps = DEFAULT_STEPS if spec.steps is None else spec.steps
     config = replace(config, **{"steps": steps, **ROWS[name].changes})
     windows = RealWindows(world.split.train, spec.length, world.device)
     shape, seed = pipeline.student_shape(spec, recipe), derived_seed(spec.seed, "distil")
