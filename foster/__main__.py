@@ -121,9 +121,7 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--method", default="foster", metavar="NAME", help=f"one of {', '.join(METHODS)} (default: foster)"
     )
-    run.add_argument(
-        "--steps", type=whole_number, metavar="N", help=f"distillation steps (default: {DEFAULT_STEPS})"
-    )
+    run.add_argument("--steps", type=whole_number, metavar="N", help=f"distillation steps (default: {DEFAULT_STEPS})")
     run.add_argument("--students", type=whole_number, default=3, metavar="N", help="students in each mean (default: 3)")
     run.add_argument("--seed", type=whole_number, default=0, metavar="S", help="seed of all that is drawn (default: 0)")
     run.add_argument(

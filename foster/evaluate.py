@@ -28,6 +28,8 @@ from foster.tuning import Texts
 Part = Literal["valid", "test"]
 Scorer = Callable[[Sequence[NDArray[np.int64]]], NDArray[np.float32]]
 """B histories (item rows, oldest first, at least one each) to scores [B, V]."""
+Scorers = Callable[[Sequence[NDArray[np.int64]]], Sequence[NDArray[np.float32]]]
+"""Histories to the scores of several recommenders, each in an array of its own."""
 
 
 @dataclass(frozen=True)
@@ -51,43 +53,55 @@ class Protocol:
     def ranks(self, scorer: Scorer, part: Part, spread_on: torch.device | None = None) -> metrics.Ranks:
         """Rank [n_users] of every user's held-out item, 1 is best. spread_on: the device of a scorer that may have all
         its cores; None where others compute beside it."""
+        return self.ranks_of_all(lambda histories: [scorer(histories)], part, spread_on)[0]
+
+    def ranks_of_all(self, scorers: Scorers, part: Part, spread_on: torch.device | None = None) -> metrics.Ranks:
+        """Ranks [scorers, n_users], as `ranks`, of several that score together."""
         n_users = self.split.train.n_users
         blocks = [range(start, min(start + self.block, n_users)) for start in range(0, n_users, self.block)]
+        jobs = (partial(self._ranks, scorers, part, users) for users in blocks)
         if spread_on is None:
-            return np.concatenate([self._ranks(scorer, part, users) for users in blocks])
-        with closing(side_by_side((partial(self._ranks, scorer, part, users) for users in blocks), spread_on)) as found:
-            return np.concatenate(list(found))
+            return np.concatenate([job() for job in jobs], axis=1)
+        with closing(side_by_side(jobs, spread_on)) as found:
+            return np.concatenate(list(found), axis=1)
 
-    def _ranks(self, scorer: Scorer, part: Part, users: range) -> metrics.Ranks:
-        targets = self.split.valid if part == "valid" else self.split.test
+    def _ranks(self, scorers: Scorers, part: Part, users: range) -> metrics.Ranks:
+        targets = (self.split.valid if part == "valid" else self.split.test)[users.start : users.stop]
         known = self.histories(part, users)
-        scores = scorer(known)
-        if self.split.mask_history:
-            rows = np.repeat(np.arange(len(known)), [len(past) for past in known])
-            scores[rows, np.concatenate(known)] = -np.inf
-        return metrics.ranks_of(scores, targets[users.start : users.stop])
+        rows = np.repeat(np.arange(len(known)), [len(past) for past in known])
+        found = []
+        for scores in scorers(known):
+            if self.split.mask_history:
+                scores[rows, np.concatenate(known)] = -np.inf
+            found.append(metrics.ranks_of(scores, targets))
+        return np.stack(found)
 
 
 def model_scorer(model: SequentialRecommender, texts: Texts) -> Scorer:
     """Scores of a trained recommender; it reads the last `max_length` events of a history. Logits, or log p of their
     mixture with what comes again (`foster.repeats`), where the recommender reckons with it."""
+    score = prior_scorers(model, texts, [model.prior])
+    return lambda histories: score(histories)[0]
+
+
+def prior_scorers(model: SequentialRecommender, texts: Texts, priors: Sequence[Tensor | None]) -> Scorers:
+    """As `model_scorer`, of the model with each of some priors [V] in the place of its own; it reads only once."""
     device, longest = texts.device, model.config.max_length
     repeats = Repeats.of(model.config)
     with torch.inference_mode():
         table = model.item_table(texts)
 
     @torch.inference_mode()
-    def score(histories: Sequence[NDArray[np.int64]]) -> NDArray[np.float32]:
+    def score(histories: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
         recent = [past[-longest:] for past in histories]
         sizes = [len(past) for past in recent]
         states = model.read(table[torch.from_numpy(np.concatenate(recent)).to(device)], sizes)
         last = torch.from_numpy(np.cumsum(sizes) - 1).to(device)
         logits = model.logits(states[last], table).float()
-        if model.prior is not None:
-            logits += model.prior
+        asked = [logits if prior is None else logits + prior for prior in priors]
         if repeats is None:
-            return logits.cpu().numpy()
-        return repeats.mixed(logits.log_softmax(-1).cpu().numpy(), recent)
+            return [each.cpu().numpy() for each in asked]
+        return [repeats.mixed(each.log_softmax(-1).cpu().numpy(), recent) for each in asked]
 
     return score
 

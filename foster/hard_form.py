@@ -14,12 +14,12 @@ from functools import partial
 from statistics import fmean
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from foster.clock import Clock
 from foster.condensers import teacher_walk
 from foster.decode import harden
-from foster.evaluate import model_scorer
+from foster.evaluate import prior_scorers
 from foster.metrics import ndcg_at
 from foster.parallel import side_by_side
 from foster.recommender import RecommenderConfig, SequentialRecommender
@@ -73,14 +73,12 @@ def write_hard(
 
     def judged(sequences: Tensor, k: int) -> dict[float | None, float]:
         """λ → NDCG@10 on validation of student k."""
-        draw = every_step(hard_batch(sequences))
+        batch = hard_batch(sequences)
         at = derived_seed(seed, "hard", k)  # the same for every candidate
-        student = train_student(draw, world.texts, shape, recipe, at, run.heed_stop)
-        found: dict[float | None, float] = {}
-        for weight in (None, *POPULARITY):
-            student.prior = None if weight is None else popularity(draw(Generator()), weight, world.n_items)
-            found[weight] = ndcg_at(world.protocol.ranks(model_scorer(student, world.texts), "valid"), 10)
-        return found
+        student = train_student(every_step(batch), world.texts, shape, recipe, at, run.heed_stop)
+        priors = [None, *(popularity(batch, weight, world.n_items) for weight in POPULARITY)]
+        ranks = world.protocol.ranks_of_all(prior_scorers(student, world.texts, priors), "valid")
+        return {weight: ndcg_at(of_weight, 10) for weight, of_weight in zip((None, *POPULARITY), ranks, strict=True)}
 
     jobs = [(name, k) for name in found for k in range(JUDGES if name == RANDOM else judges)]
     scores: dict[str, list[dict[float | None, float]]] = {name: [] for name in found}

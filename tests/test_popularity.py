@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from cycle_world import N_ITEMS, random_features
+from cycle_world import N_ITEMS, cycle_log, random_features
 from safetensors.torch import load_file, save_file
 from short_runs import no_map, short_runs
 
 import foster.hard_form
 import foster.pipeline
 from foster.errors import UserError
-from foster.evaluate import model_scorer
+from foster.evaluate import Protocol, model_scorer, prior_scorers
 from foster.hard_form import POPULARITY, RANDOM
 from foster.pipeline import execute
 from foster.recommend import load_model, model_file, save_model
@@ -60,6 +60,18 @@ def test_a_student_learns_the_same_and_is_asked_with_what_is_popular(shape: Reco
         bare = model_scorer(student(None), random_features())(HISTORIES) + expected
         log_p = torch.from_numpy(bare).float().log_softmax(-1).numpy()
         assert np.allclose(found, Repeats(0.3, 1.0).mixed(log_p, HISTORIES), atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [SHAPE, replace(SHAPE, repeat_rate=0.3, repeat_decay=1.0)])
+def test_several_weights_are_asked_together_as_each_alone(shape: RecommenderConfig) -> None:
+    model, protocol = student(None, shape), Protocol(cycle_log().leave_one_out(), N_ITEMS, block=7)
+    priors = [None, *(popularity(hard_batch(SEQUENCES), weight, N_ITEMS) for weight in POPULARITY)]
+    together = protocol.ranks_of_all(prior_scorers(model, random_features(), priors), "test")
+    assert together.shape == (3, 40)
+    for prior, found in zip(priors, together, strict=True):
+        model.prior = prior
+        assert found.tolist() == protocol.ranks(model_scorer(model, random_features()), "test").tolist()
+    assert len({tuple(found) for found in together.tolist()}) == 3, "they differ"
 
 
 def test_it_is_stored_with_the_student_and_read_back(tmp_path: Path) -> None:
