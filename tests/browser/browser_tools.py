@@ -11,13 +11,13 @@ import sys
 import time
 import urllib.request
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
-from patience import PATIENCE_S
+from patience import PATIENCE_S, until
 from playwright.sync_api import Browser, expect
 
 CHROMIUM = Path(os.environ.get("FOSTER_CHROMIUM", "/usr/bin/chromium"))
@@ -118,6 +118,14 @@ class Visitor:
         self.page.wait_for_timeout(150)
         self.page.wait_for_selector(IDLE)
         assert self.page.locator("[data-testid=stException]").count() == 0, self.page.inner_text("body")
+
+    def away_until(self, condition: Callable[[], bool], said: Callable[[], object]) -> None:
+        """Leaves the page and comes back: that of a run at work asks for news so often that a test's run, which shares
+        the cores with the browser, takes twice as long."""
+        address = self.page.url
+        self.page.goto("about:blank")
+        until(condition, said)
+        self.open(address)
 
     def choose(self, box: str, option: str) -> None:
         """Pick `option` in the select box named `box`, when the page has settled: a redrawn one closes its list."""

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from browser_tools import Visitor, serving
 from kept_students import RUN, lay_students, retitle
-from patience import until
 from run_folders import HOSTILE
 
 from foster.runs import RunState, RunStore
@@ -46,7 +45,10 @@ def test_a_grid_is_started_watched_stopped_and_opened(
         assert {(run.spec.students, run.spec.steps, run.spec.length) for run in asked} == {(1, 10, 8)}
         page.wait_for_selector("table.heat td.running")
 
-        until(lambda: any(run.status().is_terminal for run in asked), lambda: [run.log() for run in asked])
+        def nearly_done() -> bool:
+            return any(run.status().stage == "map" or run.status().is_terminal for run in asked)
+
+        visitor.away_until(nearly_done, lambda: [run.log() for run in asked])
         assert not any(run.status().error for run in asked), [run.status().error for run in asked]
         page.wait_for_selector("table.heat td.done")  # without a reload
         page.get_by_role("button", name="Stop 1 run of this grid").click()

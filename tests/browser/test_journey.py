@@ -8,7 +8,6 @@ from pathlib import Path
 import pyarrow
 import pytest
 from browser_tools import Visitor, serving, small
-from patience import until
 from playwright.sync_api import expect
 from pyarrow import compute, csv
 from run_folders import lay_run
@@ -95,7 +94,7 @@ def test_a_run_is_launched_watched_and_outlives_its_server(tmp_path: Path, visit
     # The run outlives the server and the tab; a new server shows the same run.
     with serving(store.root) as address:
         visitor.open(f"{address}/distil?{address_of_run.split('?', 1)[1]}")
-        until(lambda: run.status().is_terminal, run.log)
+        visitor.away_until(lambda: run.status().is_terminal, run.log)
         assert run.status().state is RunState.DONE, run.status().error
         page.wait_for_selector("text=The result")
         page.get_by_role("link", name="Read the sequences").click()

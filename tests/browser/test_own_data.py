@@ -7,7 +7,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from browser_tools import Visitor, download, serving, small, unpacked
-from patience import until
 from playwright.sync_api import Browser
 from run_folders import HOSTILE
 
@@ -90,7 +89,7 @@ def test_a_researcher_brings_a_log_distils_it_and_takes_it_away(
         page.wait_for_url("**run=*")
         (run,) = store.list()
         assert run.spec.data == str(DataStore(store).path("film-club"))
-        until(lambda: run.status().is_terminal, run.log)
+        visitor.away_until(lambda: run.status().is_terminal, run.log)
         assert run.status().state is RunState.DONE, run.status().error
         page.get_by_role("link", name="Read the sequences").click()
         page.wait_for_url("**/sequences?*")
