@@ -94,6 +94,7 @@ def spec(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunSpec]:
     with short_runs(folder, save_every=4, paths=2, student_steps=1) as patch:
         patch.setenv("OMP_NUM_THREADS", "2")  # students side by side: a stop meets several of them
         patch.setattr(foster.pipeline, "item_map", no_map)
+        patch.setattr(foster.pipeline, "CHECK_EVERY", 4)  # so that a stop meets such a student, too
         yield RunSpec(data=str(folder), sequences=3, length=4, steps=10, students=2, report_test=True, device="cpu")
 
 

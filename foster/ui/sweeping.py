@@ -159,9 +159,7 @@ def _launch(selection: Selection, run: Run, base: RunSpec, shown: Grid, plan: Pl
     ]
     if waiting:
         hint = "Runs that have begun keep what they computed and can go on later."
-        stopped = st.button(
-            f"Stop {words.plural(len(waiting), 'run')} of this grid", key="stop-grid", icon=":material/stop:", help=hint
-        )
+        stopped = st.button("Stop the runs of this grid", key="stop-grid", icon=":material/stop:", help=hint)
         if stopped and attempt(lambda: _stop(selection.store, waiting)):
             st.rerun()
 

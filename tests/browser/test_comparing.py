@@ -51,7 +51,7 @@ def test_a_grid_is_started_watched_stopped_and_opened(
         visitor.away_until(nearly_done, lambda: [run.log() for run in asked])
         assert not any(run.status().error for run in asked), [run.status().error for run in asked]
         page.wait_for_selector("table.heat td.done")  # without a reload
-        page.get_by_role("button", name="Stop 1 run of this grid").click()
+        page.get_by_role("button", name="Stop the runs of this grid").click()
         page.wait_for_selector("table.heat td.stopped")
         (opened,) = [run for run in asked if run.status().state is RunState.DONE]
 
