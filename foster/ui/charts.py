@@ -145,6 +145,7 @@ def _draw(figure: go.Figure, curve: Curve, events: Sequence[Event], row: int) ->
             mode="lines+markers" if sparse else "lines",
             line={"color": curve.colour, "dash": curve.dash, "width": 2},
             marker={"symbol": curve.symbol, "size": 6, "color": curve.colour},
+            cliponaxis=False,  # a first student stands on the axis
             hovertemplate="%{y:.3f}",
         ),
         row=row,
