@@ -103,7 +103,7 @@ def next_item_loss(
     logits = model.logits(hidden, table if scored is None else table[: len(scored.items)])
     if scored is not None:
         logits = logits - scored.log_inclusion
-    return F.cross_entropy(logits, targets.flatten(0, 1) if len(hidden) == has_target.numel() else targets[has_target])
+    return F.cross_entropy(logits, targets[has_target])
 
 
 @dataclass(frozen=True)
