@@ -32,6 +32,7 @@ from foster.world import World
 
 HARD, START_HARD, RANDOM = "hard.json", "checkpoints/start_hard.json", "checkpoints/random.json"
 JUDGES = 3  # one student alone would choose by its luck
+REFINED = 500  # positions of a set that is refined: larger ones take long, gigabytes, and hardly gain by it
 
 
 def write_hard(
@@ -50,8 +51,8 @@ def write_hard(
     """Writes plain sequences of each set, the start and the result, into its file, and random real ones into theirs.
 
     Candidates: what the set's labels say comes next; how the teacher would go on from its first items (the same for all
-    sets of a run); for the result both of them refined item by item (`foster.refine`) as well. Chosen is the one from
-    which `judges` fresh students score highest on validation, and the λ with which they do. random [M, L]: the control,
+    sets of a run); for a result of few positions both of them refined item by item (`foster.refine`) as well. Chosen is
+    the one from which `judges` fresh students score highest on validation, and the λ with which they do. random [M, L]: the control,
     real sequences, for which λ is chosen likewise, by JUDGES, as runs share its students; shape, recipe: of those
     students; windows: of the log, that refining looks at. Raises `Stopped` when asked to stop.
     """
@@ -64,8 +65,8 @@ def write_hard(
         at, config = derived_seed(seed, "refine", name), refining(found[name].numel())
         return refined(found[name], world.texts, windows, teacher, shape, recipe, config, at, run.heed_stop)
 
-    clock.tell(1.0, "plain sequences: refining them item by item")
-    names = {HARD: "refined_labels", "walk": "refined_walk"}
+    names = {HARD: "refined_labels", "walk": "refined_walk"} if first.numel() <= REFINED else {}
+    clock.tell(1.0, "plain sequences: refining them item by item" if names else "plain sequences")
     with closing(side_by_side([partial(better, name) for name in names], world.device)) as made:
         for name, better_one in zip(names.values(), made, strict=True):
             found[name] = better_one
@@ -92,7 +93,7 @@ def write_hard(
     for file in (RANDOM, *sets):  # HARD last: where it is there, all are
         candidates = {"random": RANDOM} if file == RANDOM else {"labels": file, "walk": "walk"}
         if file == HARD:
-            candidates |= {name: name for name in ("refined_labels", "refined_walk")}
+            candidates |= {name: name for name in names.values()}
         means = {
             (reading, weight): fmean(each[weight] for each in scores[name])
             for reading, name in candidates.items()

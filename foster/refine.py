@@ -13,8 +13,8 @@ not, so the number of places falls from round to round. Without β the students'
 on, would be most of what is improved. n(P) is how often an item stands in the sequences: students are told that where
 it helps (`Recipe.popularity`), so an exchange may pay by it alone.
 
-The graph of T steps is kept: T is short, a round looks at LARGEST positions of the set at most (of a larger one at some
-sequences, drawn) and a step of its student at POSITIONS of them, and U holds their items and `subset` others at most.
+The graph of T steps is kept: T is short, this is for sets of some hundred positions, and U holds their items and
+`subset` others at most.
 """
 
 from __future__ import annotations
@@ -34,7 +34,6 @@ from foster.subset import ItemSubset, draw_subset, read_with, whole_catalogue
 from foster.training import Batch, RealWindows, Recipe, states_at
 from foster.tuning import Texts, public
 
-POSITIONS, LARGEST = 400, 2000
 CANDIDATES = 8
 POPULARITY = (0.5, 1.0)  # λ, besides none
 SHARPNESS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2)  # β
@@ -71,22 +70,13 @@ def refined(
     recipe = replace(recipe, steps=min(config.steps, recipe.steps))
     for number in range(config.rounds):
         real = windows.draw(config.real, draw)
-        rows = torch.arange(len(sequences), device=sequences.device)
-        if sequences.numel() > LARGEST:
-            count = max(1, LARGEST // sequences.shape[1])
-            rows = torch.randperm(len(sequences), generator=draw)[:count].to(sequences.device)
-        some = sequences[rows]
-        subset = _subset(some, real, len(texts), config.subset, draw)
+        subset = _subset(sequences, real, len(texts), config.subset, draw)
         model = build_recommender(texts.shape[1], shape, draw).to(texts.device)
-        losses = Losses(model, texts, subset, real, expert, _often(sequences, len(texts)) - _often(some, len(texts)))
-        slope = hypergradient(losses, subset.rows(some), recipe, draw, each_step)
-        most = max(1, round(config.share * some.numel() * (1 - number / config.rounds)))
-        sequences = sequences.index_copy(0, rows, exchanged(some, subset.items, slope, most))
+        losses = Losses(model, texts, subset, real, expert)
+        slope = hypergradient(losses, subset.rows(sequences), recipe, draw, each_step)
+        most = max(1, round(config.share * sequences.numel() * (1 - number / config.rounds)))
+        sequences = exchanged(sequences, subset.items, slope, most)
     return sequences
-
-
-def _often(sequences: Tensor, n_items: int) -> Tensor:
-    return torch.bincount(sequences.flatten(), minlength=n_items)
 
 
 def _subset(sequences: Tensor, real: Batch, n_items: int, size: int, draw: Generator) -> ItemSubset:
@@ -121,8 +111,7 @@ def exchanged(sequences: Tensor, items: Tensor, slope: Tensor, most: int) -> Ten
 
 
 class Losses(nn.Module):
-    """L_S and J as functions of weights that may be results of a computation. besides [V]: how often items stand in
-    sequences that are not looked at."""
+    """L_S and J as functions of weights that may be results of a computation."""
 
     def __init__(
         self,
@@ -131,21 +120,19 @@ class Losses(nn.Module):
         subset: ItemSubset,
         real: Batch,
         expert: SequentialRecommender,
-        besides: Tensor,
     ) -> None:
         super().__init__()
         self.model, self.subset, self.real = model, subset, real
-        self.besides = besides[subset.items]
         ids, self.rows = read_with(subset, real.items)
         self.texts = texts[ids]
         with torch.no_grad():
             self.expected = self._real_logits(expert).sub(subset.log_inclusion).softmax(-1)
 
     def forward(self, sequences: Tensor, dropout: Generator | None = None, at_real: bool = False) -> Tensor:
-        """L_S at one-hot rows [B, L, U]; at_real: J, of which they are all that is looked at."""
+        """L_S at one-hot rows [M, L, U]; at_real: J."""
         correction = self.subset.log_inclusion
         if at_real:
-            logits, popular = self._real_logits(self.model), (sequences.sum((0, 1)) + self.besides).log1p()
+            logits, popular = self._real_logits(self.model), sequences.sum((0, 1)).log1p()
 
             def off(sharpness: float, popularity: float) -> Tensor:
                 return F.cross_entropy(sharpness * logits + popularity * popular - correction, self.expected)
@@ -191,19 +178,15 @@ def unrolled(
     """The model's weights after the recipe's steps on sequences [M, L, U], as functions of them.
 
     What `foster.training.Trainer` does, written out: Muon for matrices, Adam for the rest, the gradient cut to a norm
-    of 5. A step sees as many whole sequences, drawn, as have POSITIONS positions.
+    of 5.
     """
     device = one_hot.device
     weights = {f"model.{name}": w.detach().clone().requires_grad_() for name, w in losses.model.named_parameters()}
     first = {name: torch.zeros_like(w) for name, w in weights.items()}
     second = dict(first)
     dropout = Generator(device).manual_seed(int(torch.randint(2**62, (), generator=draw)))
-    seen = max(1, POSITIONS // one_hot.shape[1])
     for step in range(recipe.steps):
-        some = one_hot
-        if seen < len(one_hot):
-            some = one_hot[torch.randperm(len(one_hot), generator=draw)[:seen].to(device)]
-        loss = functional_call(losses, weights, (some, dropout))
+        loss = functional_call(losses, weights, (one_hot, dropout))
         slopes = torch.autograd.grad(loss, list(weights.values()), create_graph=True)
         norm = torch.stack([slope.pow(2).sum() for slope in slopes]).sum().sqrt()
         slopes = tuple(slope * (5.0 / (norm + 1e-6)).clamp(max=1.0) for slope in slopes)

@@ -18,7 +18,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,7 @@ from foster.console import table
 from foster.distiller import DistillConfig, Distiller
 from foster.evaluate import Part, model_scorer
 from foster.metrics import summary
+from foster.parallel import side_by_side
 from foster.recommender import SequentialRecommender
 from foster.runs import Run, RunStore, RunWriter
 from foster.spec import DEFAULT_STEPS, RunSpec
@@ -273,11 +276,13 @@ def _histories(world: World, length: int) -> Tensor:
 def _judged(draw: Draw, recipe: Recipe, spec: RunSpec, writer: RunWriter, world: World) -> dict[str, Any]:
     """Metrics of S students, whose seeds are the same for every row."""
     parts: tuple[Part, ...] = ("valid", "test") if spec.report_test else ("valid",)
-    found: dict[Part, list[dict[str, float]]] = {part: [] for part in parts}
-    for k in range(spec.students):
+    shape = pipeline.student_shape(spec, recipe)
+
+    def student(k: int) -> dict[Part, dict[str, float]]:
         seed = derived_seed(spec.seed, "ablation", k)
-        shape = pipeline.student_shape(spec, recipe)
-        student = train_student(draw, world.texts, shape, recipe, seed, writer.checkpoint)
-        for part in parts:
-            found[part].append(summary(world.protocol.ranks(model_scorer(student, world.texts), part)))
-    return {part: spread(students) for part, students in found.items()}
+        model = train_student(draw, world.texts, shape, recipe, seed, writer.checkpoint)
+        return {part: summary(world.protocol.ranks(model_scorer(model, world.texts), part)) for part in parts}
+
+    with closing(side_by_side((partial(student, k) for k in range(spec.students)), world.device)) as students:
+        found = list(students)
+    return {part: spread([each[part] for each in found]) for part in parts}
