@@ -29,11 +29,11 @@ from foster.trajectory import ExpertCheck, ExpertConfig, ExpertTrajectory, train
 from foster.world import World
 
 # One wide layer and softer logits than SASRec's own: on a log and on few sequences alike, it learns in half the steps.
-FULL = RecommenderConfig(width=128, layers=1, temperature=0.1, dropout=0.2)
+FULL = RecommenderConfig(width=128, layers=1, temperature=0.1, adapter=True, dropout=0.2)
 TEXT_RATE = 1e-4  # of layers of the text encoder, where some learn
 FEW_POSITIONS = 200  # so small a set has one teacher
 MOST_TEACHERS, READ_TOGETHER = 4, 10_000_000  # teachers of a set, and the real events that all of them may read
-EXPERT = 9  # of those in the cache: raise it when equal settings learn something else
+EXPERT = 10  # of those in the cache: raise it when equal settings learn something else
 
 
 def experts_of(spec: RunSpec, run: RunWriter, world: World, cache: Path, clock: Clock) -> list[ExpertTrajectory]:

@@ -52,9 +52,9 @@ def write_hard(
 
     Candidates: what the set's labels say comes next; how the teacher would go on from its first items (the same for all
     sets of a run); for a result of few positions both of them refined item by item (`foster.refine`) as well. Chosen is
-    the one from which `judges` fresh students score highest on validation, and the λ with which they do. random [M, L]: the control,
-    real sequences, for which λ is chosen likewise, by JUDGES, as runs share its students; shape, recipe: of those
-    students; windows: of the log, that refining looks at. Raises `Stopped` when asked to stop.
+    the one from which `judges` fresh students score highest on validation, and the λ with which they do. random [M, L]:
+    the control, real sequences, for which λ is chosen likewise, by JUDGES, as runs share its students; shape, recipe:
+    of those students; windows: of the log, that refining looks at. Raises `Stopped` when asked to stop.
     """
     found = {file: harden(made, made.basis(world.features)).to(world.device) for file, made in sets.items()}
     first = next(iter(found.values()))

@@ -60,14 +60,14 @@ from foster.tuning import states_file, token_states
 from foster.world import World
 
 SOFT_RECIPE = Recipe(
-    steps=1600, learning_rate=4e-2, matrix_rate=0.05, warmup=30, dropout=0.15, batch_size=10, subset=1024
+    steps=1200, learning_rate=4e-2, matrix_rate=0.05, warmup=30, dropout=0.15, batch_size=10, subset=1024, adapter=True
 )
 HARD_RECIPE = Recipe(steps=120, learning_rate=5e-3, matrix_rate=0.01, dropout=0.5, subset=1024)
 SNAPSHOTS = 30
 CHECK_EVERY = 120  # steps between two fresh students of a loop, each of which takes as long as many steps
 START_FILE, SOFT_FILE, ENGINE_FILE = "checkpoints/start.safetensors", "synthetic.safetensors", "checkpoints/engine.json"
 # Raise it when equal settings learn something else: what another one made is not gone on from.
-ENGINE = 13  # of a run's checkpoints
+ENGINE = 14  # of a run's checkpoints
 
 
 def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
@@ -294,7 +294,7 @@ def controls_folder(spec: RunSpec, world: World, experts: list[ExpertTrajectory]
 def soft_recipe(labels: int) -> Recipe:
     """By which students of a set of so many labels learn: few labels they would only overfit in many steps or without
     dropout; many labels they would not see often enough in few, and dropout only slows them down."""
-    steps = max(200, min(800, round(1.6 * labels)), round(0.6 * labels))
+    steps = max(200, min(800, round(1.6 * labels)), round(0.45 * labels))
     dropout = round(min(SOFT_RECIPE.dropout, 180 / labels), 3)
     return replace(SOFT_RECIPE, steps=min(SOFT_RECIPE.steps, steps), dropout=dropout)
 
@@ -336,6 +336,7 @@ def student_shape(spec: RunSpec, recipe: Recipe) -> RecommenderConfig:
     return replace(
         FULL,
         max_length=spec.length,
+        adapter=recipe.adapter,
         dropout=recipe.dropout,
         repeat_rate=recipe.repeat_rate,
         repeat_decay=recipe.repeat_decay,

@@ -70,7 +70,7 @@ def load_model(path: Path, text_width: int, n_items: int | None = None) -> Seque
         if set(shape) != {"schema", "text_width", "config"} or shape["schema"] != SCHEMA:
             raise UserError(f"{path.name} is of another version of foster; distil again to make it anew")
         known = {field.name for field in fields(RecommenderConfig)}
-        if not known - {"repeat_rate", "repeat_decay"} <= set(shape["config"]) <= known:
+        if not known - {"adapter", "repeat_rate", "repeat_decay"} <= set(shape["config"]) <= known:
             raise UserError(f"{path.name} describes a model that this version does not know; distil again")
         if shape["text_width"] != text_width:
             raise UserError(

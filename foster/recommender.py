@@ -3,8 +3,9 @@
 B sequences, L positions, V items (or |U| of a subset), D width of the recommender, D_text width of the text encoder.
 
 A recommender never sees an item id: it gets the public text features of whatever items are at hand [V, D_text], maps
-them to e_i = norm(W f_i) [V, D], ties them at input and output, and scores logit_i = h·e_i / τ (METHOD §2). So a soft
-input, a mixture Σ_i P_i e_i, differentiates like a hard one, and a subset of items is just fewer rows.
+them to e_i = norm(W f_i + a(W f_i)) [V, D], ties them at input and output, and scores logit_i = h·e_i / τ (METHOD §2).
+So a soft input, a mixture Σ_i P_i e_i, differentiates like a hard one, and a subset of items is just fewer rows. a, the
+adapter, is a feed-forward branch that begins as nothing: what leads to what is not linear in text features.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ RECENCY = 0.3  # slope at which its attention begins: an event counts half as mu
 
 @dataclass(frozen=True)
 class RecommenderConfig:
-    """Shape of a recommender. max_length: positions it can read; temperature: τ of the logits; repeat_rate and
-    repeat_decay: of `foster.repeats`, None for a log without repeats."""
+    """Shape of a recommender. max_length: positions it can read; temperature: τ of the logits; adapter: whether
+    items have one; repeat_rate and repeat_decay: of `foster.repeats`, None for a log without repeats."""
 
     backbone: Literal["sasrec", "gru4rec"] = "sasrec"
     width: int = 64
@@ -38,6 +39,7 @@ class RecommenderConfig:
     max_length: int = 50
     dropout: float = 0.2
     temperature: float = 0.07
+    adapter: bool = False
     repeat_rate: float | None = None
     repeat_decay: float | None = None
 
@@ -56,13 +58,29 @@ class RecommenderConfig:
             )
 
 
+class _Adapter(nn.Module):
+    """What a linear map of texts cannot say of items: projected features [..., D] to what is added to them.
+
+    scale: of its input, whose small entries would leave every unit in the linear middle of its activation.
+    """
+
+    def __init__(self, width: int, scale: float) -> None:
+        super().__init__()
+        self.hidden, self.out = nn.Linear(width, 2 * width), nn.Linear(2 * width, width, bias=False)
+        self.scale = scale
+
+    def forward(self, projected: Tensor) -> Tensor:
+        return self.out(F.gelu(self.hidden(self.scale * projected)))
+
+
 class SequentialRecommender(nn.Module, ABC):
-    """Projection of text features plus a causal sequence backbone; subclasses are final and define `encode`."""
+    """Projection and adapter of text features plus a causal sequence backbone; subclasses are final, with `encode`."""
 
     def __init__(self, text_width: int, config: RecommenderConfig) -> None:
         super().__init__()
         self.config = config
         self.projection = nn.Linear(text_width, config.width, bias=False)
+        self.adapter = _Adapter(config.width, text_width**0.5) if config.adapter else None
         self.text: Learning | Settled | None = None  # the encoder's own layers, where they learn or have learned
         self.prior: Tensor | None  # [V], added to the logits of all items when the model is asked, not as it learns
         self.register_buffer("prior", None)
@@ -73,7 +91,8 @@ class SequentialRecommender(nn.Module, ABC):
 
     def placed(self, features: Tensor) -> Tensor:
         """What the text encoder says of items [V, D_text] to e [V, D]."""
-        return F.normalize(self.projection(features), dim=-1)
+        found = self.projection(features)
+        return F.normalize(found if self.adapter is None else found + self.adapter(found), dim=-1)
 
     def logits(self, hidden: Tensor, table: Tensor) -> Tensor:
         """Hidden states [..., D] and item table [V, D] to next-item logits h·e_i / τ [..., V]."""
@@ -226,6 +245,8 @@ def build_recommender(text_width: int, config: RecommenderConfig, generator: Gen
             nn.init.xavier_uniform_(parameter, generator=generator)
     # rows (of a wide model: columns) at right angles keep the angles between texts better than independent ones
     nn.init.orthogonal_(model.projection.weight, generator=generator)
+    if model.adapter is not None:
+        nn.init.zeros_(model.adapter.out.weight)
     model.start_from_text()
     return model
 

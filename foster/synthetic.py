@@ -10,15 +10,15 @@ Sessions. Where histories of the log are shorter than L, a reading is read as se
 of its own: labels after prefixes as long as nobody's history teach less.
 
 Labels. After every position of every reading stands its own label, a distribution over all items in factorised form,
-softmax(q·Bᵀ), with q [r] learned and B [V, r] = √r·norm(X Pᵀ) a projection P [r, D_text] of the frozen, public text
-features X [V, D_text] (`label_basis`): storage and step cost do not grow with V. P is part of the set, as it comes from
-a model that saw the log. (Stored soft labels for several views of one sample: FKD, Shen & Xing 2022; SRe2L, Yin et al.
-2023.)
+softmax(q·Bᵀ), with q [r] learned and B [V, r] made of the frozen, public text features X [V, D_text] by a projection P
+[r, D_text] and a small network, the lift F, G [2r, r] (`label_basis`): storage and step cost do not grow with V. P, F
+and G are part of the set, as they come from models that saw the log. (Stored soft labels for several views of one
+sample: FKD, Shen & Xing 2022; SRe2L, Yin et al. 2023.)
 
 Inputs and labels are separate tensors: the untied form of METHOD §2.
 
-Stored with 4 bits a number of q, 4 or 8 of P, one half-precision scale a row; the whole file takes at most 256 bytes
-(128 sixteen-bit numbers) for each position, where that leaves room for the least form.
+Stored with 4 bits a number of q, 4 or 8 of P, F and G, one half-precision scale a row; the whole file takes at most 256
+bytes (128 sixteen-bit numbers) for each position, where that leaves room for the least form.
 """
 
 from __future__ import annotations
@@ -41,22 +41,27 @@ from foster.interactions import Interactions
 from foster.subset import ItemSubset, draw_subset
 from foster.training import Batch, Recipe
 
-SCHEMA, READ = 4, (3, 4)  # 3 has no sessions
+SCHEMA, READ = 5, (3, 4, 5)  # 3 has no sessions, 4 no lift
 BYTES_PER_POSITION = 256  # 128 sixteen-bit numbers
 SCALE_BYTES = 2
 HEADER_BYTES = 1024  # the recipe and safetensors' own header
 MAX_READINGS = 8
 RANKS = {64: 5, 48: 3, 32: 3, 24: 3, 16: 3, 8: 1}  # and how many readings each must leave: else a lower one buys more
-FINE_RANK = 48  # from here on P has 8 bits: it is a small part of the file then, and errs in every label alike
+FINE_RANK = (
+    48  # from here on P and the lift have 8 bits: they are a small part of the file then, and err in every label alike
+)
 UNUSED = -1  # an item id where a reading is shorter than L
 
 
-def label_basis(features: Tensor, projection: Tensor) -> Tensor:
-    """B [V, r] = √r·norm(X Pᵀ) from the public features X [V, D_text] and a projection P [r, D_text].
+def label_basis(features: Tensor, projection: Tensor, lift: Tensor | None = None) -> Tensor:
+    """B [V, r] = Z + gelu(Z Fᵀ) G, Z = √r·norm(X Pᵀ), from the public features X [V, D_text], a projection P
+    [r, D_text] and a lift, F and G [2, 2r, r]; without one B = Z.
 
-    Rows of equal length, entries of size about one, so the entries of a query are of one size for all items.
+    Rows of Z have equal length and entries of size about one, so the entries of a query are of one size for all items.
+    The lift is there because models tell items apart by more than linear functions of texts.
     """
-    return F.normalize(features @ projection.T, dim=-1) * projection.shape[0] ** 0.5
+    found = F.normalize(features @ projection.T, dim=-1) * projection.shape[0] ** 0.5
+    return found if lift is None else found + F.gelu(found @ lift[0].T) @ lift[1]
 
 
 def log_bytes(train: Interactions, n_items: int) -> int:
@@ -67,8 +72,8 @@ def log_bytes(train: Interactions, n_items: int) -> int:
 
 @dataclass(frozen=True)
 class Form:
-    """readings: A; rank: r, even; projection_bits: 4 or 8, of a number of P; session: events after which a reading
-    begins anew, None where it is one history."""
+    """readings: A; rank: r, even; projection_bits: 4 or 8, of a number of P and of the lift; session: events after
+    which a reading begins anew, None where it is one history."""
 
     readings: int
     rank: int
@@ -89,8 +94,11 @@ def affordable_form(sequences: int, length: int, n_items: int, widths: tuple[int
     for rank, enough in ((min(rank, widest), enough) for rank, enough in RANKS.items()):
         bits = 8 if rank >= FINE_RANK else 4
         stored_projection = rank * (-(-text_width * bits // 8) + SCALE_BYTES)
+        stored_lift = 4 * rank * (rank * bits // 8 + SCALE_BYTES)
         a_label = rank // 2 + SCALE_BYTES + _item_type(n_items).itemsize
-        readings = min(MAX_READINGS, (available_bytes - HEADER_BYTES - stored_projection) // positions // a_label)
+        readings = min(
+            MAX_READINGS, (available_bytes - HEADER_BYTES - stored_projection - stored_lift) // positions // a_label
+        )
         form = Form(max(1, readings), rank, bits)
         if readings >= enough:
             break
@@ -150,7 +158,7 @@ def _item_type(n_items: int) -> torch.dtype:
 class SyntheticSequences:
     """sequences: M; items [A·M, L] int64 (UNUSED in the last positions of a short session) and queries [A·M, L, r] of
     the labels, reading a of sequence m in row a·M + m; projection P [r, D_text]; projection_bits, session: as in
-    `Form`."""
+    `Form`; lift [2, 2r, r]: of `label_basis`, None in sets of earlier versions."""
 
     sequences: int
     items: Tensor
@@ -158,6 +166,7 @@ class SyntheticSequences:
     projection: Tensor
     projection_bits: int = 4
     session: int | None = None
+    lift: Tensor | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -180,7 +189,7 @@ class SyntheticSequences:
 
     def basis(self, features: Tensor) -> Tensor:
         """B [V, r] over the public text features [V, D_text]."""
-        return label_basis(features, self.projection)
+        return label_basis(features, self.projection, self.lift)
 
     def labels(self, basis: Tensor) -> Tensor:
         """Label logits [A·M, L, V] over the rows of `basis` [V, r] (a subset of items is fewer rows)."""
@@ -203,7 +212,8 @@ class SyntheticSequences:
         return replace(self, queries=self.queries.detach().clone())
 
     def to(self, device: torch.device) -> SyntheticSequences:
-        return replace(self, **{name: getattr(self, name).to(device) for name in ("items", "queries", "projection")})
+        tensors = {name: getattr(self, name) for name in ("items", "queries", "projection", "lift")}
+        return replace(self, **{name: value.to(device) for name, value in tensors.items() if value is not None})
 
     def save(self, path: Path, recipe: Recipe, n_items: int) -> None:
         """Write the artefact: 4-bit queries, P in its bits, ids in 16 bits where they fit, the recipe in the header."""
@@ -211,6 +221,8 @@ class SyntheticSequences:
         tensors = {"items": torch.where(self.items == UNUSED, torch.iinfo(narrow).max, self.items).to(narrow)}
         tensors["queries"], tensors["query_scales"] = pack(self.queries.detach())
         tensors["projection"], tensors["projection_scales"] = pack(self.projection, self.projection_bits)
+        if self.lift is not None:
+            tensors["lift"], tensors["lift_scales"] = pack(self.lift, self.projection_bits)
         meta = {
             "schema": SCHEMA,
             "sequences": self.sequences,
@@ -237,6 +249,9 @@ class SyntheticSequences:
             items = torch.where(stored.long() == torch.iinfo(stored.dtype).max, UNUSED, stored.long())
             queries = unpack(tensors["queries"], tensors["query_scales"], meta["rank"])
             projection = unpack(tensors["projection"], tensors["projection_scales"], meta["text_width"])
+            lift = unpack(tensors["lift"], tensors["lift_scales"], meta["rank"]) if "lift" in tensors else None
+            if lift is not None and lift.shape != (2, 2 * meta["rank"], meta["rank"]):
+                raise ValueError(f"a lift {tuple(lift.shape)} is none of rank {meta['rank']}")
             if items.shape != queries.shape[:2] or meta["sequences"] < 1 or len(items) % meta["sequences"]:
                 raise ValueError(f"{meta['sequences']} sequences do not fit items {tuple(items.shape)}")
             bits, session = 8 if tensors["projection"].dtype == torch.int8 else 4, meta.get("session")
@@ -244,7 +259,7 @@ class SyntheticSequences:
                 raise ValueError(f"sessions of {session} do not fit readings of {items.shape[1]}")
             if projection.shape[-1] != meta["text_width"]:
                 raise ValueError(f"a projection of width {projection.shape[-1]} is none of {meta['text_width']}")
-            return cls(meta["sequences"], items, queries, projection, bits, session), Recipe(**meta["recipe"])
+            return cls(meta["sequences"], items, queries, projection, bits, session, lift), Recipe(**meta["recipe"])
         except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
             raise UserError(f"{path.name} is no synthetic set ({error}); choose a synthetic.safetensors") from None
 
@@ -304,35 +319,37 @@ def fit_queries(
     return q.detach()
 
 
-def fit_projection(
+def fit_basis(
     projection: Tensor,
     log_labels: Tensor,
     features: Tensor,
     generator: Generator,
-    steps: int = 200,
+    steps: int = 400,
     rate: float = 0.1,
     subset: int = 2048,
     bits: int = 4,
-) -> Tensor:
-    """P [r, D_text] that, with queries of their own, brings labels log p [N, V] nearest to what is stored, in KL; from
-    `projection`, rounded to `bits` a number.
+) -> tuple[Tensor, Tensor]:
+    """P [r, D_text] and a lift [2, 2r, r] that, with queries of their own, bring labels log p [N, V] nearest to what is
+    stored, in KL; from `projection` and a lift that adds nothing, both rounded to `bits` a number.
 
-    Descends on P and queries together with Adam, on a subset as `fit_queries` does, drawn anew every 20 steps.
+    Descends on them and queries together with Adam, on a subset as `fit_queries` does, drawn anew every 20 steps.
     """
     q = fit_queries(log_labels, label_basis(features, projection), generator, 50, rate, subset).requires_grad_()
-    learned = projection.clone().requires_grad_()
-    rates = (rate, rate * float(projection.std()))
-    optimizer = torch.optim.Adam([{"params": [q]}, {"params": [learned]}], betas=(0.9, 0.99))
+    learned, rank = projection.clone().requires_grad_(), len(projection)
+    hidden = torch.randn(2 * rank, rank, generator=generator) / rank**0.5
+    lift = torch.stack([hidden, torch.zeros_like(hidden)]).to(projection).requires_grad_()
+    rates = (rate, rate * float(projection.std()), 0.3 * rate * rank**-0.5)
+    optimizer = torch.optim.Adam([{"params": [each]} for each in (q, learned, lift)], betas=(0.9, 0.99))
     for step in range(steps):
         if step % 20 == 0:
             p, scored, correction = _on_subset(log_labels, features, generator, subset)
         for group, peak in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = peak * (1 - step / steps)
         optimizer.zero_grad()
-        logits = q @ label_basis(scored, learned).T - correction
+        logits = q @ label_basis(scored, learned, lift).T - correction
         F.cross_entropy(logits, p).mul(len(q)).backward()
         optimizer.step()
-    return rounded(learned.detach(), bits)
+    return rounded(learned.detach(), bits), rounded(lift.detach(), bits)
 
 
 def _on_subset(

@@ -118,7 +118,8 @@ class Recipe:
     gets there in half the steps; repeat_rate, repeat_decay: how it is asked for what comes again (`foster.repeats`),
     None where nothing does; text_rate: AdamW's peak for layers of the text encoder, None where none learn; popularity:
     of plain sequences, how much log(1 + how often an item stands in them) counts when a student is asked, None for
-    nothing: from few sequences texts do not tell what is popular.
+    nothing: from few sequences texts do not tell what is popular; adapter: whether students have an item adapter
+    (`foster.recommender`), by which those of plain sequences would overfit.
     """
 
     steps: int = 300
@@ -134,6 +135,7 @@ class Recipe:
     repeat_decay: float | None = None
     text_rate: float | None = None
     popularity: float | None = None
+    adapter: bool = False
 
     def pace(self, step: int) -> float:
         """Share of the peak rate at step `step` (from 0)."""

@@ -3,7 +3,7 @@
 What its frozen layers make of every item's tokens is computed once. A step reads those of its items alone, those of the
 subset U and of the inputs, which is what makes learning an encoder affordable:
 
-    f_φ(text) = norm(norm(mean over tokens of layers_φ(states)) − m),   e = norm(W f_φ(text))
+    f_φ(text) = norm(norm(mean over tokens of layers_φ(states)) − m),   x = W f_φ(text),   e = norm(x + a(x))
 
 m: the mean text embedding of the untouched encoder. With untouched layers f_φ is the public text feature. A model that
 has learned is asked about the same items again and again; then `settled` puts what its layers say in their place.

@@ -22,4 +22,5 @@ def planted_set(
     items = torch.randint(n_items, (readings * sequences, length), generator=draw)
     queries = rounded(torch.randn(readings * sequences, length, rank, generator=draw))
     projection = rounded(torch.randn(rank, text_width, generator=draw), projection_bits)
-    return SyntheticSequences(sequences, items, queries, projection, projection_bits)
+    lift = rounded(0.3 * torch.randn(2, 2 * rank, rank, generator=draw), projection_bits)
+    return SyntheticSequences(sequences, items, queries, projection, projection_bits, lift=lift)

@@ -23,7 +23,6 @@ RECIPE = Recipe(steps=12, learning_rate=1e-2, matrix_rate=0.05, dropout=0.0, war
 CONFIG = RefineConfig(rounds=3, share=0.2, steps=12, real=20)
 
 
-
 def model(seed: int) -> SequentialRecommender:
     return build_recommender(16, SHAPE, Generator().manual_seed(seed))
 

@@ -21,7 +21,7 @@ from foster.synthetic import (
     SyntheticSequences,
     affordable_form,
     drawn_rows,
-    fit_projection,
+    fit_basis,
     fit_queries,
     hard_batch,
     label_basis,
@@ -120,7 +120,7 @@ def test_a_file_that_is_no_artefact_is_refused(tmp_path: Path, content: bytes) -
 
 
 def test_readings_and_rank_fill_what_the_log_allows() -> None:
-    assert affordable_form(20, 20, 1000, (384, 128), 10**9) == Form(5, 64, 8)
+    assert affordable_form(20, 20, 1000, (384, 128), 10**9) == Form(6, 48, 8)
     assert affordable_form(20, 20, 1000, (16, 32), 10**9).readings == MAX_READINGS
     assert affordable_form(20, 20, 1000, (16, 32), 10**9).rank == 16  # never more than the texts have
     tight = affordable_form(20, 20, 1000, (384, 64), 21_378)
@@ -192,16 +192,34 @@ def test_a_fitted_projection_finds_the_directions_that_the_labels_need(subset: i
     planted = label_basis(features, torch.randn(4, 16, generator=draw))
     seen, unseen = labels_of(planted, 80, draw), labels_of(planted, 80, draw)
     begin = torch.eye(16)[:4]
-    found = fit_projection(begin, seen, features, Generator().manual_seed(0), steps=600, subset=subset)
+    found, lift = fit_basis(begin, seen, features, Generator().manual_seed(0), steps=600, subset=subset)
     before = divergence(unseen, label_basis(features, rounded(begin)))
-    assert divergence(unseen, label_basis(features, found)) < 0.25 * before
+    assert divergence(unseen, label_basis(features, found, lift)) < 0.25 * before
     assert torch.equal(found, rounded(found)), "what is stored"
+    assert torch.equal(lift, rounded(lift)), "what is stored"
     assert torch.equal(begin, torch.eye(16)[:4]), "the given one is left as it was"
-    again = fit_projection(begin, seen, features, Generator().manual_seed(0), steps=600, subset=subset)
-    assert torch.equal(found, again)
+    again = fit_basis(begin, seen, features, Generator().manual_seed(0), steps=600, subset=subset)
+    assert torch.equal(found, again[0])
+    assert torch.equal(lift, again[1])
+
+
+def test_a_lift_says_what_no_projection_can() -> None:
+    """Planted: labels on products of two features; a lift that adds nothing is where fitting begins."""
+    draw = Generator().manual_seed(1)
+    features = random_features(300, 8)
+    squares = 12 * features[:, :4] * features[:, 4:]
+    seen, unseen = labels_of(squares, 150, draw), labels_of(squares, 80, draw)
+    begin = torch.eye(8)
+    projection, lift = fit_basis(begin, seen, features, Generator().manual_seed(0), bits=8)
+    before = divergence(unseen, label_basis(features, projection))
+    assert divergence(unseen, label_basis(features, projection, lift)) < 0.6 * before
+    _, nothing = fit_basis(begin, seen, features, Generator().manual_seed(0), steps=0)
+    assert torch.equal(label_basis(features, begin, nothing), label_basis(features, begin))
 
 
 def test_a_single_label_can_be_fitted() -> None:
     features = random_features(30, 16)
     one = torch.randn(1, 30, generator=Generator().manual_seed(2)).log_softmax(-1)
-    assert fit_projection(torch.eye(16)[:2], one, features, Generator()).isfinite().all()
+    projection, lift = fit_basis(torch.eye(16)[:2], one, features, Generator())
+    assert bool(projection.isfinite().all())
+    assert bool(lift.isfinite().all())

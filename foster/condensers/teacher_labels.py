@@ -16,7 +16,7 @@ from foster.synthetic import (
     Form,
     SyntheticSequences,
     as_readings,
-    fit_projection,
+    fit_basis,
     fit_queries,
     in_sessions,
     label_basis,
@@ -101,7 +101,7 @@ def teacher_walk(teacher: SequentialRecommender, texts: Texts, first: Tensor, le
 def label_projection(teacher: SequentialRecommender, texts: Texts, rank: int, bits: int = 4) -> Tensor:
     """P [r, D_text], the r directions of the text features in which the teacher tells items apart most.
 
-    With W the teacher's projection and e = norm(W f) [V, D] its item table: P = V_r W, V_r the leading right singular
+    With W the teacher's projection and e [V, D] its item table: P = V_r W, V_r the leading right singular
     directions of the table (of a teacher with an encoder of its own, W reads what that says: only a start to fit from).
     Rounded to what is stored in so many `bits` a number. The sign of a direction is fixed by
     its largest entry.
@@ -121,22 +121,22 @@ def with_teacher_labels(
     texts: Texts,
     form: Form,
     generator: Generator,
-    fit: int = 200,
+    fit: int = 400,
 ) -> SyntheticSequences:
     """Readings items [A·M, L] (-1 unused) of M `sequences` with the teachers' labels in the given form, not rounded
     (its count of readings is that of `items`, whatever it says).
 
-    The projection of its rank is the first teacher's, brought nearest to the labels of about FITTED of the
-    positions in `fit` steps. Works in blocks of readings, so nothing of size A·M·L·V is held. generator: on the CPU.
+    The basis of its rank begins as the first teacher's, brought nearest to the labels of about FITTED of the positions
+    in `fit` steps. Works in blocks of readings, so nothing of size A·M·L·V is held. generator: on the CPU.
     """
     some = items[: max(1, FITTED // items.shape[1])]
     known = teacher_log_labels(teachers, texts, some, form.session)[some >= 0]
     bits = form.projection_bits
     leading = label_projection(teachers[0], texts, form.rank, bits)
-    projection = fit_projection(leading, known, public(texts), generator, fit, bits=bits)
-    basis = label_basis(public(texts), projection)
+    projection, lift = fit_basis(leading, known, public(texts), generator, fit, bits=bits)
+    basis = label_basis(public(texts), projection, lift)
     queries = []
     for block in items.split(4):
         labels = teacher_log_labels(teachers, texts, block, form.session)
         queries.append(fit_queries(labels.flatten(0, 1), basis, generator).view(*block.shape, -1))
-    return SyntheticSequences(sequences, items, torch.cat(queries), projection, bits, form.session)
+    return SyntheticSequences(sequences, items, torch.cat(queries), projection, bits, form.session, lift)

@@ -19,6 +19,8 @@ _MEANING = {
     "projection": "directions P of the text features, rank × text width: as I8 one number a byte, as U8 packed like "
     "`queries`",
     "projection_scales": "one factor for every row of `projection`",
+    "lift": "the two matrices F and G of B, each 2·rank × rank, packed like `projection`",
+    "lift_scales": "one factor for every row of `lift`",
 }
 
 
@@ -89,8 +91,9 @@ tensors = load_file("synthetic.safetensors")   # name → array
 
 ## From queries to recommendations
 
-B has one row an item: its centred, unit-length text embedding x times P, scaled to length √rank
-(`sequences.basis(public_features(embeddings))`). The embeddings are those of the text encoder `{run.encoder}` over each
+B has one row an item: z + gelu(F z)ᵀ G, where z is its centred, unit-length text embedding x times P, scaled to length
+√rank, gelu(a) = a Φ(a) (`sequences.basis(public_features(embeddings))`; z alone where there is no `lift`). The
+embeddings are those of the text encoder `{run.encoder}` over each
 item's text: title and further text columns of the catalogue, in its order. Those texts belong to the data's owner and
 are not in here beyond title and category, so B needs the original catalogue. The likeliest recommendations of every
 position of the first readings are in `recommendations.parquet`, readable without any of this.
