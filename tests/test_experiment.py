@@ -22,10 +22,11 @@ from foster.clock import Clock
 from foster.errors import UserError
 from foster.experts import default_experts
 from foster.hard_form import JUDGES, refining
-from foster.pipeline import choose_device, execute, prepare, soft_recipe
+from foster.pipeline import HARD_RECIPE, choose_device, execute, prepare, soft_recipe, student_shape
 from foster.recommend import load_model
 from foster.runs import RunStore, RunWriter
 from foster.spec import RunSpec
+from foster.training import Recipe
 
 NAMES = "full popular bigram zero_shot untrained random teacher_random teacher_uniform start_soft start_hard soft hard"
 
@@ -301,3 +302,8 @@ def test_students_of_few_labels_take_fewer_steps_and_more_dropout_than_of_many()
     dropouts = [soft_recipe(labels).dropout for labels in (1, 1000, 2000, 6000)]
     assert dropouts == [0.15, 0.15, 0.09, 0.03], "many labels are not overfitted"
     assert soft_recipe(1).learning_rate == soft_recipe(1000).learning_rate
+
+
+def test_students_of_labels_have_an_adapter_those_of_plain_sequences_and_of_earlier_sets_none() -> None:
+    recipes = (soft_recipe(200), HARD_RECIPE, Recipe())
+    assert [student_shape(RunSpec(), recipe).adapter for recipe in recipes] == [True, False, False]

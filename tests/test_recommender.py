@@ -102,3 +102,43 @@ def test_a_slope_of_nothing_reads_all_ages_alike_and_a_steep_one_the_last_event_
         heard = block.attend(x)[0, -1] / 3  # type: ignore[operator]
     torch.testing.assert_close(heard[:32], values[:, :32].mean(0))
     torch.testing.assert_close(heard[32:], values[-1, 32:])
+
+
+@BOTH
+def test_an_adapter_begins_as_nothing_and_then_counts_at_input_and_output(backbone: str) -> None:
+    features = random_features()
+    shape = replace(SHAPE, backbone=backbone)  # type: ignore[arg-type]
+    without, model = (
+        build_recommender(16, replace(shape, adapter=adapter), Generator().manual_seed(0)) for adapter in (False, True)
+    )
+    found = torch.nn.functional.normalize(model.projection(features), dim=-1)
+    assert torch.equal(model.item_table(features), found)
+    assert without.adapter is None
+    assert model.adapter is not None
+    with torch.no_grad():
+        model.adapter.out.weight += 0.1
+    table = model.item_table(features)
+    assert not torch.allclose(table, found, atol=1e-3)
+    assert torch.allclose(table.norm(dim=-1), torch.ones(N_ITEMS))
+
+
+def test_an_adapter_learns_what_no_linear_map_of_texts_tells() -> None:
+    """Planted: what goes together is the product of two features; the projection alone is left where it began."""
+    draw = Generator().manual_seed(0)
+    features = torch.nn.functional.normalize(torch.randn(60, 16, generator=draw), dim=-1)
+    alike = (features[:, 0] * features[:, 1] > 0).float()
+    wanted = (alike.unsqueeze(0) == alike.unsqueeze(1)).float()
+
+    def left(adapter: bool) -> float:
+        shape = replace(SHAPE, adapter=adapter)
+        model = build_recommender(16, shape, Generator().manual_seed(1))
+        optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+        for _ in range(200):
+            table = model.item_table(features)
+            loss = torch.nn.functional.binary_cross_entropy_with_logits(5 * table @ table.T, wanted)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        return float(loss.detach())
+
+    assert left(True) < 0.7 * left(False)

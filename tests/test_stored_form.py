@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,21 @@ def test_artefact_reads_back_what_a_student_would_have_seen(tmp_path: Path, read
     assert torch.equal(batch.items, expected.items)
     assert torch.allclose(batch.targets, expected.targets, atol=1e-3)
     assert torch.allclose(batch.weights, expected.weights)
+
+
+def test_a_set_of_an_earlier_version_has_no_lift(tmp_path: Path) -> None:
+    kept = replace(planted_set(), lift=None)
+    kept.save(tmp_path / "s.safetensors", Recipe(), N_ITEMS)
+    found, _ = SyntheticSequences.load(tmp_path / "s.safetensors")
+    assert found.lift is None
+    assert torch.allclose(found.basis(FEATURES), label_basis(FEATURES, kept.projection), atol=1e-3)
+
+
+@pytest.mark.parametrize("shape", [(2, 15, 8), (1, 16, 8), (2, 8, 8)])
+def test_a_lift_of_another_rank_is_refused(tmp_path: Path, shape: tuple[int, int, int]) -> None:
+    replace(planted_set(), lift=torch.ones(shape)).save(tmp_path / "s.safetensors", Recipe(), N_ITEMS)
+    with pytest.raises(UserError, match="none of rank 8"):
+        SyntheticSequences.load(tmp_path / "s.safetensors")
 
 
 def test_a_short_reading_keeps_its_length(tmp_path: Path) -> None:
