@@ -113,7 +113,8 @@ class View:
     @torch.no_grad()
     def read_by(self, model: SequentialRecommender) -> View:
         """The view of a model whose encoder learns: encoding texts is most of a step then, so those that are not scored
-        are encoded once, by the model as it stands. Its layers learn from what is scored, its projection from both."""
+        are encoded once, by the model as it stands. Its layers learn from what is scored, projection and adapter from
+        both."""
         if not isinstance(model.text, Learning):
             return self
         size, width = len(self.subset.items), self.texts.shape[1]

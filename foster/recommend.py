@@ -72,6 +72,8 @@ def load_model(path: Path, text_width: int, n_items: int | None = None) -> Seque
         known = {field.name for field in fields(RecommenderConfig)}
         if not known - {"adapter", "repeat_rate", "repeat_decay"} <= set(shape["config"]) <= known:
             raise UserError(f"{path.name} describes a model that this version does not know; distil again")
+        if type(shape["config"].get("adapter", False)) is not bool:
+            raise ValueError(f"its adapter is {shape['config']['adapter']!r}, neither true nor false")
         if shape["text_width"] != text_width:
             raise UserError(
                 f"{path.name} was made for text features of width {shape['text_width']}, these have {text_width}; "

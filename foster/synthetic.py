@@ -257,10 +257,15 @@ class SyntheticSequences:
             bits, session = 8 if tensors["projection"].dtype == torch.int8 else 4, meta.get("session")
             if session is not None and not (type(session) is int and 0 < session < items.shape[1]):
                 raise ValueError(f"sessions of {session} do not fit readings of {items.shape[1]}")
-            if projection.shape[-1] != meta["text_width"]:
-                raise ValueError(f"a projection of width {projection.shape[-1]} is none of {meta['text_width']}")
+            if projection.shape != (meta["rank"], meta["text_width"]):
+                raise ValueError(
+                    f"a projection {tuple(projection.shape)} is none of {meta['rank']} × {meta['text_width']}"
+                )
+            numbers = (queries, projection) if lift is None else (queries, projection, lift)
+            if (lift is None) != ("lift_scales" not in tensors) or not all(bool(x.isfinite().all()) for x in numbers):
+                raise ValueError("its numbers are not whole")
             return cls(meta["sequences"], items, queries, projection, bits, session, lift), Recipe(**meta["recipe"])
-        except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
+        except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
             raise UserError(f"{path.name} is no synthetic set ({error}); choose a synthetic.safetensors") from None
 
 

@@ -56,26 +56,20 @@ def headline() -> dict[str, Found]:
 
 
 def shares() -> str:
-    """Per cent of the full-data model: of a headline where there is one, else of one run."""
-    many, rows = headline(), []
+    """Per cent of the full-data model, of one run."""
+    rows = []
     for name, short in LOGS.items():
-        if name in many:
-            budget = read(f"headline-{name}")["budget"]
-            of = {row: (each[METRIC]["mean"], each[METRIC]["sd_students"], each["n"]) for row, each in
-                  many[name]["rows"].items()}  # fmt: skip
-        elif report := read(f"run-{name}"):
-            budget = report["budget"]
-            of = {row: (each[METRIC]["mean"], each[METRIC]["std"], each[METRIC]["n"]) for row, each in
-                  report["test"].items()}  # fmt: skip
-        else:
+        report = read(f"run-{name}")
+        if not report:
             continue
-        full = of["full"][0]
+        budget, of = report["budget"], {row: each[METRIC] for row, each in report["test"].items()}
+        full = of["full"]["mean"]
         cells = [f"{short}, {budget['sequences']} × {budget['length']}", f"{full:.3f}"]
         for row in COLUMNS:
             if row not in of:
                 cells.append("–")
                 continue
-            mean, spread, n = of[row]
+            mean, spread, n = (of[row][each] for each in ("mean", "std", "n"))
             share = f"{100 * mean / full:.0f}" + (f" ± {100 * spread / full:.0f}" if n > 1 and spread else "")
             cells.append(f"**{share}**" if row in ("soft", "hard") else share)
         rows.append(cells)
@@ -102,14 +96,11 @@ def bars() -> str:
     """What was aimed at, and whether the mean is there."""
     rows = []
     for name, short in LOGS.items():
-        many, report = headline().get(name), read(f"run-{name}")
-        if many:
-            share = {form: many["rows"][form][METRIC]["of_full"] for form in ("soft", "hard")}
-        elif report:
-            test = report["test"]
-            share = {form: test[form][METRIC]["mean"] / test["full"][METRIC]["mean"] for form in ("soft", "hard")}
-        else:
+        report = read(f"run-{name}")
+        if not report:
             continue
+        test = report["test"]
+        share = {form: test[form][METRIC]["mean"] / test["full"][METRIC]["mean"] for form in ("soft", "hard")}
         aims = dict(zip(("soft", "hard"), BARS.get(name, (95, 50)), strict=True))
         cells = [
             f"{100 * share[form]:.1f} of {aim}: {'reached' if 100 * share[form] >= aim else '**not reached**'}"

@@ -119,11 +119,12 @@ def test_an_adapter_begins_as_nothing_and_then_counts_at_input_and_output(backbo
         model.adapter.out.weight += 0.1
     table = model.item_table(features)
     assert not torch.allclose(table, found, atol=1e-3)
+    assert not torch.allclose(model(table[:5].unsqueeze(0)), model(found[:5].unsqueeze(0)), atol=1e-3)
     assert torch.allclose(table.norm(dim=-1), torch.ones(N_ITEMS))
 
 
 def test_an_adapter_learns_what_no_linear_map_of_texts_tells() -> None:
-    """Planted: what goes together is the product of two features; the projection alone is left where it began."""
+    """Planted: what goes together is a matter of the product of two features."""
     draw = Generator().manual_seed(0)
     features = torch.nn.functional.normalize(torch.randn(60, 16, generator=draw), dim=-1)
     alike = (features[:, 0] * features[:, 1] > 0).float()

@@ -6,7 +6,7 @@ process of its own.
 
 The last rows are no sets that could be stored, or no loop: they say what the stored form itself costs. Students see the
 teacher's labels in full, on the readings of the start, for twice as many steps, on all real histories; and the start
-with labels on the teacher's leading directions instead of fitted ones.
+with labels on the teacher's leading directions, without a lift, instead of a fitted basis.
 
 Loops that take other steps are in `foster.bench.variants`. Not measured, because foster has no code for them: labels
 learned by an unrolled gradient (what a step of it costs says `foster bench cost`); inputs that are learned; the tied
@@ -280,9 +280,12 @@ def _judged(draw: Draw, recipe: Recipe, spec: RunSpec, writer: RunWriter, world:
 
     def student(k: int) -> dict[Part, dict[str, float]]:
         seed = derived_seed(spec.seed, "ablation", k)
-        model = train_student(draw, world.texts, shape, recipe, seed, writer.checkpoint)
+        model = train_student(draw, world.texts, shape, recipe, seed, writer.heed_stop)
         return {part: summary(world.protocol.ranks(model_scorer(model, world.texts), part)) for part in parts}
 
     with closing(side_by_side((partial(student, k) for k in range(spec.students)), world.device)) as students:
-        found = list(students)
+        found = []
+        for each in students:
+            found.append(each)
+            writer.checkpoint()
     return {part: spread([each[part] for each in found]) for part in parts}

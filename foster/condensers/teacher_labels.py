@@ -102,7 +102,7 @@ def label_projection(teacher: SequentialRecommender, texts: Texts, rank: int, bi
     """P [r, D_text], the r directions of the text features in which the teacher tells items apart most.
 
     With W the teacher's projection and e [V, D] its item table: P = V_r W, V_r the leading right singular
-    directions of the table (of a teacher with an encoder of its own, W reads what that says: only a start to fit from).
+    directions of the table (only a start to fit from where the teacher has an adapter or an encoder of its own).
     Rounded to what is stored in so many `bits` a number. The sign of a direction is fixed by
     its largest entry.
     """

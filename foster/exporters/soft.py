@@ -64,9 +64,11 @@ The header says also how a student is trained on it (`recipe`), and after how ma
 and a step of the recipe sees `batch_size` readings in all their sessions. Where the recipe has a `repeat_rate`, what a
 student says is mixed with what is in the history that it reads: an item read last `a` events ago comes next with
 probability repeat_rate · a^(−repeat_decay), all of them scaled down to 0.99 together if they are more, and the
-student's own distribution over all items gets what is left of 1. Where it has a `text_rate`, the last layers of the
-text encoder learn at that rate too (how many: `tuned_layers` of the specification): an item's feature is then the mean
-over its tokens, of unit length, minus the mean embedding of the untouched encoder, of unit length again:
+student's own distribution over all items gets what is left of 1. Where `adapter` is true, a student places an item by a
+linear projection of its feature plus what a two-layer network makes of that (`foster.recommender`). Where it has a
+`text_rate`, the last layers of the text encoder learn at that rate too (how many: `tuned_layers` of the specification):
+an item's feature is then the mean over its tokens, of unit length, minus the mean embedding of the untouched encoder,
+of unit length again:
 
 {described}
 
