@@ -189,7 +189,7 @@ def test_report_is_complete_and_everything_a_page_reads_is_there(
     assert set(run.neighbours().columns) >= {"nearest_user", "overlap", "repetition", "diversity"}
 
 
-@pytest.mark.parametrize(("positions", "rounds"), [(1000, 12), (400, 12), (80, 2), (25, 1), (1, 1)])
+@pytest.mark.parametrize(("positions", "rounds"), [(500, 12), (400, 12), (80, 2), (25, 1), (1, 1)])
 def test_small_sets_are_refined_in_fewer_rounds(positions: int, rounds: int) -> None:
     assert refining(positions).rounds == rounds
 
@@ -212,6 +212,20 @@ def test_a_run_of_few_students_has_as_few_judges_but_for_what_runs_share(
     candidates = ("result", "start", "walk", "refined", "refined walk")
     assert len(seeds) == len(candidates) * judges + JUDGES  # random real ones, whose students other runs take
     assert len(set(seeds)) == JUDGES
+
+
+@pytest.mark.parametrize(("more", "refinements"), [(0, 2), (-1, 0)])
+def test_sets_of_many_positions_are_not_refined(
+    world: RunSpec, tmp_path: Path, more: int, refinements: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[torch.Tensor] = []
+    monkeypatch.setattr("foster.hard_form.refined", lambda sequences, *_: asked.append(sequences) or sequences)
+    monkeypatch.setattr("foster.hard_form.REFINED", world.sequences * world.length + more)
+    store = RunStore(tmp_path / "runs", bundled=None)
+    finish(store, (run := store.create(world)).path)
+    assert len(asked) == refinements
+    (found,) = (each for each in run.events("hard") if each["name"] == "hard.json")
+    assert ("refined_walk" in found) == bool(refinements)
 
 
 @pytest.mark.parametrize("better", ["labels", "walk", "refined_labels", "refined_walk"])
