@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
@@ -35,13 +35,21 @@ Scorers = Callable[[Sequence[NDArray[np.int64]]], Sequence[NDArray[np.float32]]]
 @dataclass(frozen=True)
 class Protocol:
     """The held-out items of a split over a catalogue of V items; block: users scored together, few enough that their
-    scores over a large catalogue are memory that is used again."""
+    scores over a large catalogue are memory that is used again; users: those that are ranked, None for all."""
 
     split: Split
     n_items: int
     block: int = 256
+    users: NDArray[np.int64] | None = None
 
-    def histories(self, part: Part, users: range) -> list[NDArray[np.int64]]:
+    def of_some(self, most: int, seed: int) -> Protocol:
+        """The protocol of up to `most` users, drawn uniformly; enough to choose by where there are many more."""
+        n_users = self.split.train.n_users
+        if n_users <= most:
+            return self
+        return replace(self, users=np.sort(np.random.default_rng(seed).choice(n_users, most, replace=False)))
+
+    def histories(self, part: Part, users: Sequence[int] | NDArray[np.int64]) -> list[NDArray[np.int64]]:
         """What is known of each user before the held-out item: for test, the validation item too."""
         train = self.split.train
         known = []
@@ -51,22 +59,22 @@ class Protocol:
         return known
 
     def ranks(self, scorer: Scorer, part: Part, spread_on: torch.device | None = None) -> metrics.Ranks:
-        """Rank [n_users] of every user's held-out item, 1 is best. spread_on: the device of a scorer that may have all
+        """Rank [users] of every user's held-out item, 1 is best. spread_on: the device of a scorer that may have all
         its cores; None where others compute beside it."""
         return self.ranks_of_all(lambda histories: [scorer(histories)], part, spread_on)[0]
 
     def ranks_of_all(self, scorers: Scorers, part: Part, spread_on: torch.device | None = None) -> metrics.Ranks:
-        """Ranks [scorers, n_users], as `ranks`, of several that score together."""
-        n_users = self.split.train.n_users
-        blocks = [range(start, min(start + self.block, n_users)) for start in range(0, n_users, self.block)]
+        """Ranks [scorers, users], as `ranks`, of several that score together."""
+        asked = np.arange(self.split.train.n_users) if self.users is None else self.users
+        blocks = [asked[start : start + self.block] for start in range(0, len(asked), self.block)]
         jobs = (partial(self._ranks, scorers, part, users) for users in blocks)
         if spread_on is None:
             return np.concatenate([job() for job in jobs], axis=1)
         with closing(side_by_side(jobs, spread_on)) as found:
             return np.concatenate(list(found), axis=1)
 
-    def _ranks(self, scorers: Scorers, part: Part, users: range) -> metrics.Ranks:
-        targets = (self.split.valid if part == "valid" else self.split.test)[users.start : users.stop]
+    def _ranks(self, scorers: Scorers, part: Part, users: NDArray[np.int64]) -> metrics.Ranks:
+        targets = (self.split.valid if part == "valid" else self.split.test)[users]
         known = self.histories(part, users)
         rows = np.repeat(np.arange(len(known)), [len(past) for past in known])
         found = []

@@ -67,7 +67,7 @@ SNAPSHOTS = 30
 CHECK_EVERY = 120  # steps between two fresh students of a loop, each of which takes as long as many steps
 START_FILE, SOFT_FILE, ENGINE_FILE = "checkpoints/start.safetensors", "synthetic.safetensors", "checkpoints/engine.json"
 # Raise it when equal settings learn something else: what another one made is not gone on from.
-ENGINE = 14  # of a run's checkpoints
+ENGINE = 15  # of a run's checkpoints
 
 
 def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
@@ -274,7 +274,7 @@ def _distil(
         draw = Generator().manual_seed(derived_seed(spec.seed, "random"))
         random = random_real(world.split.train, spec.sequences, spec.length, draw)
         judges = min(JUDGES, spec.students)  # a run of few students is to be quick
-        write_hard(run, world, windows, teachers[0], sets, random, shape, hard_recipe, spec.seed, judges, clock)
+        write_hard(run, world, teachers, sets, random, shape, hard_recipe, spec.seed, judges, clock)
     hard, _ = read_hard(run, HARD, world)
     run.write_table("sequences.parquet", sequence_table(final, hard, basis, world.dataset.catalog))
     run.write_table("neighbours.parquet", neighbour_table(hard, world.split.train, world.features))

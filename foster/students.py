@@ -40,7 +40,11 @@ def train_student(
     if draw is not None:
         dropout = Generator(texts.device).manual_seed(derived_seed(seed, "dropout"))
         size = recipe.subset
-        batches = (draw(generator).on_subset(len(texts), size, generator) for _ in range(recipe.steps))
+        gaps = recipe.event_dropout
+        batches = (
+            draw(generator).with_gaps(gaps, generator).on_subset(len(texts), size, generator)
+            for _ in range(recipe.steps)
+        )
         for _ in train(Trainer(model, texts, recipe, dropout), batches):
             each_step()
         if recipe.popularity is not None:

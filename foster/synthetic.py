@@ -26,7 +26,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -230,7 +230,7 @@ class SyntheticSequences:
             "rank": self.queries.shape[-1],
             "text_width": self.projection.shape[1],
             "n_items": n_items,
-            "recipe": recipe.__dict__,
+            "recipe": {name: value for name, value in asdict(recipe).items() if value is not None},
         }
         partial = path.with_suffix(".partial")
         save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, partial, {"foster": json.dumps(meta)})

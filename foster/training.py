@@ -49,6 +49,15 @@ class Batch:
         first = self.items[:, 0, 0][self.weights[:, 0, 0] > 0]
         return torch.bincount(torch.cat([first, self.target_ids]), minlength=n_items)
 
+    def with_gaps(self, share: float | None, generator: Generator) -> Batch:
+        """The batch with about that share of the events read left blank, but for the first of each sequence; what they
+        are targets of stays."""
+        if share is None:
+            return self
+        kept = torch.rand(self.weights.shape[:2], generator=generator) >= share
+        kept[:, :1] = True
+        return replace(self, weights=self.weights * kept.to(self.weights.device).unsqueeze(-1))
+
     def on_subset(self, n_items: int, size: int | None, generator: Generator) -> Batch:
         """A batch of ids scored on its targets and uniform draws, `size` items together, where the catalogue has more
         than twice as many; otherwise, for size None and for distributions, the batch as it is."""
@@ -119,7 +128,8 @@ class Recipe:
     None where nothing does; text_rate: AdamW's peak for layers of the text encoder, None where none learn; popularity:
     of plain sequences, how much log(1 + how often an item stands in them) counts when a student is asked, None for
     nothing: from few sequences texts do not tell what is popular; adapter: whether students have an item adapter
-    (`foster.recommender`), by which those of plain sequences would overfit.
+    (`foster.recommender`), by which those of plain sequences would overfit; event_dropout: share of the events read
+    that a student of plain sequences does not see in a step, None for none.
     """
 
     steps: int = 300
@@ -136,6 +146,7 @@ class Recipe:
     text_rate: float | None = None
     popularity: float | None = None
     adapter: bool = False
+    event_dropout: float | None = None
 
     def pace(self, step: int) -> float:
         """Share of the peak rate at step `step` (from 0)."""

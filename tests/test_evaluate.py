@@ -110,3 +110,16 @@ def test_an_untrained_model_on_the_cycle_is_no_better_than_chance() -> None:
     model = build_recommender(16, RecommenderConfig(width=16, max_length=8), Generator().manual_seed(0))
     found = metrics.recall_at(Protocol(split, N_ITEMS).ranks(model_scorer(model, random_features()), "test"), 1)
     assert found < 0.4
+
+
+def test_of_some_users_each_is_ranked_as_among_all() -> None:
+    protocol = Protocol(cycle_log().leave_one_out(), N_ITEMS, block=7)
+    scorer = popular_scorer(protocol.split, N_ITEMS)
+    some, all_of_them = protocol.of_some(20, seed=3), protocol.ranks(scorer, "test")
+    assert some.users is not None
+    assert len(set(some.users.tolist())) == 20
+    assert some.ranks(scorer, "test").tolist() == all_of_them[some.users].tolist()
+    assert some.ranks(scorer, "valid").tolist() == protocol.ranks(scorer, "valid")[some.users].tolist()
+    assert protocol.of_some(20, seed=3).users.tolist() == some.users.tolist()
+    assert protocol.of_some(20, seed=4).users.tolist() != some.users.tolist()
+    assert protocol.of_some(40, seed=3) is protocol

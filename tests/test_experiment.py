@@ -21,7 +21,7 @@ import foster.pipeline
 from foster.clock import Clock
 from foster.errors import UserError
 from foster.experts import default_experts
-from foster.hard_form import JUDGES, refining
+from foster.hard_form import HARD, JUDGES, RANDOM, START_HARD
 from foster.pipeline import HARD_RECIPE, choose_device, execute, prepare, soft_recipe, student_shape
 from foster.recommend import load_model
 from foster.runs import RunStore, RunWriter
@@ -189,74 +189,72 @@ def test_report_is_complete_and_everything_a_page_reads_is_there(
     assert set(run.neighbours().columns) >= {"nearest_user", "overlap", "repetition", "diversity"}
 
 
-@pytest.mark.parametrize(("positions", "rounds"), [(500, 12), (400, 12), (80, 2), (25, 1), (1, 1)])
-def test_small_sets_are_refined_in_fewer_rounds(positions: int, rounds: int) -> None:
-    assert refining(positions).rounds == rounds
-
-
 @pytest.mark.parametrize(("students", "judges"), [(1, 1), (2, 2), (4, 3)])
 def test_a_run_of_few_students_has_as_few_judges_but_for_what_runs_share(
     world: RunSpec, tmp_path: Path, students: int, judges: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("foster.hard_form.refined", lambda sequences, *_: sequences)
-    seeds: list[int] = []
+    asked: list[tuple[Recipe, int]] = []
     alone = foster.hard_form.train_student
 
     def counted(*given: Any) -> Any:
-        seeds.append(given[4])
+        asked.append((given[3], given[4]))
         return alone(*given)
 
     monkeypatch.setattr("foster.hard_form.train_student", counted)
     store = RunStore(tmp_path / "runs", bundled=None)
-    finish(store, store.create(dataclasses.replace(world, students=students)).path)
-    candidates = ("result", "start", "walk", "refined", "refined walk")
+    finish(store, (run := store.create(dataclasses.replace(world, students=students))).path)
+    candidates = ("result", "start", *(f"walk {each}" for each in range(6)))
+    seeds = [seed for recipe, seed in asked if recipe.event_dropout is None]
     assert len(seeds) == len(candidates) * judges + JUDGES  # random real ones, whose students other runs take
     assert len(set(seeds)) == JUDGES
+    chosen = {json.loads((run.path / name).read_text())["reading"] for name in (HARD, START_HARD)}
+    longer = len(asked) - len(seeds)
+    assert longer - JUDGES in {judges * count for count in range(len(chosen), 3)}, "what was chosen, and random ones"
 
 
-@pytest.mark.parametrize(("more", "refinements"), [(0, 2), (-1, 0)])
-def test_sets_of_many_positions_are_not_refined(
-    world: RunSpec, tmp_path: Path, more: int, refinements: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[torch.Tensor] = []
-    monkeypatch.setattr("foster.hard_form.refined", lambda sequences, *_: asked.append(sequences) or sequences)
-    monkeypatch.setattr("foster.hard_form.REFINED", world.sequences * world.length + more)
-    store = RunStore(tmp_path / "runs", bundled=None)
-    finish(store, (run := store.create(world)).path)
-    assert len(asked) == refinements
-    (found,) = (each for each in run.events("hard") if each["name"] == "hard.json")
-    assert ("refined_walk" in found) == bool(refinements)
-
-
-@pytest.mark.parametrize("better", ["labels", "walk", "refined_labels", "refined_walk"])
+@pytest.mark.parametrize("better", ["labels", "walk_1_0", "walk_2_0", "walk_2_2"])
 def test_the_hard_form_is_the_candidate_from_which_students_learn_most(
     world: RunSpec, tmp_path: Path, better: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    round_the_cycle = torch.arange(20).view(4, 5)
-    nothing = {name: torch.full((4, 5), item) for name, item in (("labels", 7), ("walk", 8))}  # to learn
-
-    def made(name: str) -> torch.Tensor:
-        return round_the_cycle if name == better else nothing[name]
-
-    def refine(sequences: torch.Tensor, *_: object) -> torch.Tensor:
-        refined = {f"refined_{name}": sequences.equal(rows) for name, rows in nothing.items()}
-        return round_the_cycle if refined.get(better) else sequences
-
-    monkeypatch.setattr("foster.hard_form.harden", lambda *_: made("labels"))
-    monkeypatch.setattr("foster.hard_form.teacher_walk", lambda *_: made("walk"))
-    monkeypatch.setattr("foster.hard_form.refined", refine)
+    names = ["labels", *(f"walk_{balance}_{opening}" for opening in range(3) for balance in (1, 2))]
+    made = {name: torch.full((4, 5), item) for item, name in enumerate(names)}
+    made[better] = round_the_cycle = torch.arange(20).view(4, 5)  # the others teach nothing
+    walks = iter([made[name] for name in names[1:]])
+    monkeypatch.setattr("foster.hard_form.harden", lambda *_: made["labels"])
+    monkeypatch.setattr("foster.hard_form.teacher_walk", lambda *_: next(walks))
     store = RunStore(tmp_path / "runs")
     spec = dataclasses.replace(world, steps=2)
     run = store.create(spec)
     with pytest.raises(Cut), CuttingWriter(run.path, "student", 2) as writer:  # the hard form is chosen by then
         execute(spec, writer, store.cache)
-    (found,) = (each for each in run.events("hard") if each["name"] == "hard.json")
-    assert found[better] == max(found[name] for name in ("labels", "walk", "refined_labels", "refined_walk"))
-    kept = json.loads((run.path / "hard.json").read_text())
-    assert kept["reading"] == better
-    assert kept["sequences"] == [[f"i{item}" for item in row] for row in round_the_cycle.tolist()]
-    start = json.loads((run.path / "checkpoints/start_hard.json").read_text())
-    assert start["reading"] in ("labels", "walk"), "the start is only read off"
+    (found,) = (each for each in run.events("hard") if each["name"] == HARD)
+    assert found[better] == max(found[name] for name in made)
+    for file in (HARD, START_HARD):
+        kept = json.loads((run.path / file).read_text())
+        assert kept["reading"] == better
+        assert kept["sequences"] == [[f"i{item}" for item in row] for row in round_the_cycle.tolist()]
+
+
+@pytest.mark.parametrize("gaps", [True, False])
+def test_students_of_plain_sequences_learn_by_the_recipe_that_validation_likes(
+    world: RunSpec, tmp_path: Path, gaps: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Planted: one of the two recipes takes no step."""
+    steps, alone = 100, foster.hard_form.longer
+    recipe = Recipe(steps=0 if gaps else steps, learning_rate=1e-2, matrix_rate=3e-2)
+    monkeypatch.setattr("foster.pipeline.HARD_RECIPE", recipe)
+    monkeypatch.setattr(
+        "foster.hard_form.longer", lambda given: dataclasses.replace(alone(given), steps=steps if gaps else 0)
+    )
+    store = RunStore(tmp_path / "runs", bundled=None)
+    monkeypatch.setattr("foster.hard_form.harden", lambda *_: torch.arange(20).view(4, 5))  # of the cycle
+    monkeypatch.setattr("foster.hard_form.teacher_walk", lambda *_: torch.arange(20).view(4, 5))
+    report = finish(store, (run := store.create(world)).path)
+    for file in (HARD, START_HARD, RANDOM):
+        told = json.loads((run.path / file).read_text())["recipe"]
+        assert told["event_dropout"] == (0.3 if gaps else None), file
+        assert told["steps"] == steps
+    assert report["hard_recipe"].get("event_dropout") == (0.3 if gaps else None)
 
 
 @pytest.mark.parametrize(

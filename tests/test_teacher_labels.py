@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from cycle_world import N_ITEMS, cycle_windows, random_features
-from torch import Generator
+from torch import Generator, Tensor
 
 from foster.condensers import (
     arranged_by_teacher,
@@ -14,7 +14,7 @@ from foster.condensers import (
     teacher_walk,
     with_teacher_labels,
 )
-from foster.recommender import RecommenderConfig, build_recommender
+from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender
 from foster.synthetic import Form
 from foster.trajectory import ExpertConfig, ExpertTrajectory, train_expert
 
@@ -70,18 +70,61 @@ def test_one_sequence_of_one_item_is_arranged(expert: ExpertTrajectory) -> None:
     assert arranged_by_teacher(teacher, FEATURES[:1], torch.tensor([0]), 1, Generator()).tolist() == [[0]]
 
 
+EVEN = torch.ones(N_ITEMS, dtype=torch.int64)
+
+
+def walk(teachers: list[SequentialRecommender], first: list[int], length: int, often: Tensor, balance: float) -> Tensor:
+    return teacher_walk(teachers, FEATURES[: len(often)], torch.tensor(first), length, often, balance)
+
+
 def test_a_walk_goes_where_its_teacher_finds_likeliest(expert: ExpertTrajectory) -> None:
-    teacher = expert.load(expert.best, CPU)
-    walked = teacher_walk(teacher, FEATURES, torch.tensor([3, 20]), 7)
+    walked = walk([expert.load(expert.best, CPU)], [3, 20], 7, EVEN, 0.0)
     assert walked.tolist() == [[3, 4, 5, 6, 7, 8, 9], [20, 21, 22, 23, 0, 1, 2]]  # round the cycle
 
 
 def test_a_walk_holds_no_item_twice_until_it_has_them_all(expert: ExpertTrajectory) -> None:
     teacher = expert.load(expert.best, CPU)
-    (walked,) = teacher_walk(teacher, FEATURES[:5], torch.tensor([2]), 7).tolist()
+    (walked,) = walk([teacher], [2], 7, EVEN[:5], 0.0).tolist()
     assert sorted(walked[:5]) == [0, 1, 2, 3, 4]
     assert len(walked) == 7
-    assert teacher_walk(teacher, FEATURES, torch.tensor([4]), 1).tolist() == [[4]]
+    assert walk([teacher], [4], 1, EVEN, 1.0).tolist() == [[4]]
+    assert walk([teacher], [0], 3, EVEN[:1], 1.0).tolist() == [[0, 0, 0]]
+
+
+def test_a_walk_with_a_balance_owes_each_item_its_share_of_the_log(expert: ExpertTrajectory) -> None:
+    """Planted: eight items have ten times the events; with a large balance only what the set still owes counts."""
+    teacher = expert.load(expert.best, CPU)
+    often = torch.full((N_ITEMS,), 9)
+    often[::3] = 99
+    first = list(range(0, N_ITEMS, 2))
+    walks = (walk([teacher], first, 5, often, balance) for balance in (0.0, 50.0))
+    free, owed = (walked.flatten().bincount(minlength=N_ITEMS) for walked in walks)
+    ideal = 60 * often / often.sum()
+    assert float((owed - ideal).abs().sum()) < 0.6 * float((free - ideal).abs().sum())
+    assert int(owed[::3].min()) > int(owed[often == 9].max())
+
+
+def test_a_walk_of_several_teachers_is_the_literal_argmax_of_their_mean(expert: ExpertTrajectory) -> None:
+    teachers = [expert.load(expert.best, CPU), build_recommender(16, SHAPE, Generator().manual_seed(0))]
+    often, balance = torch.arange(N_ITEMS), 0.7
+    expected = [[5], [11], [5]]
+    for _ in range(4):
+        prefixes = [list(row) for row in expected]
+        for row, prefix in zip(expected, prefixes, strict=True):
+            said = [teacher_log_labels([each], FEATURES, torch.tensor([prefix]))[0, -1] for each in teachers]
+            held = [sum(other.count(item) for other in expected) for item in range(N_ITEMS)]
+            score = (said[0] + said[1]) / 2 + balance * ((1 + often).log() - (1 + torch.tensor(held)).log())
+            score[prefix] = -torch.inf
+            row.append(int(score.argmax()))
+    assert walk(teachers, [5, 11, 5], 5, often, balance).tolist() == expected
+
+
+def test_a_walk_stops_between_two_positions(expert: ExpertTrajectory) -> None:
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        teacher_walk([expert.load(expert.best, CPU)], FEATURES, torch.tensor([1]), 3, EVEN, 1.0, stop)
 
 
 def test_teacher_labels_of_a_reading_are_those_of_its_items(expert: ExpertTrajectory) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import repeat
 
 import numpy as np
@@ -14,6 +15,8 @@ from torch import Generator
 from foster.errors import UserError
 from foster.interactions import Interactions
 from foster.recommender import RecommenderConfig, build_recommender
+from foster.students import every_step, train_student
+from foster.synthetic import hard_batch
 from foster.training import NO_TARGET, Batch, RealWindows, Recipe, Trainer, mix, next_item_loss, states_at, train
 
 CPU = torch.device("cpu")
@@ -164,3 +167,29 @@ def test_every_full_window_of_a_long_history_is_drawn_equally_often() -> None:
     shares = np.bincount(firsts) / 800
     assert len(shares) == 4
     assert all(math.isclose(share, 0.25, abs_tol=0.06) for share in shares)
+
+
+def test_with_gaps_about_that_share_of_events_is_blank_but_never_the_first_and_targets_stay() -> None:
+    items = torch.arange(24).repeat(200, 1)
+    plain = hard_batch(items)
+    found = plain.with_gaps(0.3, Generator().manual_seed(0))
+    assert torch.equal(found.items, plain.items)
+    assert torch.equal(found.targets, plain.targets)
+    assert bool((found.weights[:, 0] == 1).all())
+    assert float((found.weights[:, 1:] == 0).float().mean()) == pytest.approx(0.3, abs=0.03)
+    assert torch.equal(found.weights, plain.with_gaps(0.3, Generator().manual_seed(0)).weights)
+    assert plain.with_gaps(None, Generator()) is plain
+
+
+def test_a_student_of_sequences_with_gaps_still_learns_them() -> None:
+    """Planted: the cycle, seen with three events of ten left out."""
+    recipe = Recipe(steps=150, learning_rate=1e-2, matrix_rate=3e-2, event_dropout=0.3)
+    sequences = (torch.arange(6) + 4 * torch.arange(6).unsqueeze(1)) % N_ITEMS
+    student, same, without = (
+        train_student(every_step(hard_batch(sequences)), FEATURES, SHAPE, each, seed=1)
+        for each in (recipe, recipe, replace(recipe, event_dropout=None))
+    )
+    assert float(next_item_loss(student, FEATURES, hard_batch(sequences)).detach()) < 0.5 * math.log(N_ITEMS)
+    parts = [tuple(each.parameters()) for each in (student, same, without)]
+    assert all(map(torch.equal, parts[0], parts[1])), "one seed, one result"
+    assert not all(map(torch.equal, parts[0], parts[2]))

@@ -83,17 +83,41 @@ def arranged_by_teacher(
 
 
 @torch.no_grad()
-def teacher_walk(teacher: SequentialRecommender, texts: Texts, first: Tensor, length: int) -> Tensor:
-    """Sequences [M, L] that open with `first` [M] and go on with what the teacher finds likeliest after each prefix, no
-    item twice in one (unless L > V): plain sequences of its firmest beliefs."""
-    table = teacher.item_table(texts)
-    sequences = first.unsqueeze(1)
+def teacher_walk(
+    teachers: list[SequentialRecommender],
+    texts: Texts,
+    first: Tensor,
+    length: int,
+    often: Tensor,
+    balance: float,
+    each_position: Callable[[], None] = lambda: None,
+) -> Tensor:
+    """Sequences [M, L] that open with `first` [M] and go on with what the teachers find likeliest after each prefix
+    among what the set still owes: no item twice in one (unless L > V), and
+
+        argmax_i  mean_t log p_t(i | prefix) + balance · (log(1 + n_i) − log(1 + m_i))
+
+    with n_i how `often` [V] an item stands in the log and m_i how often in the sequences up to here. Without a balance
+    all sequences end where a few items lead to each other. each_position is called before all sequences go on by an
+    item and may raise to stop.
+    """
+    tables = [teacher.item_table(texts) for teacher in teachers]
+    sequences, held = first.unsqueeze(1), torch.bincount(first, minlength=len(texts))
+    due = balance * often.to(texts.device).log1p()
     for _ in range(length - 1):
-        weights = torch.ones(*sequences.shape, 1, device=texts.device)
-        scores = teacher.logits(teacher(mix(table, sequences.unsqueeze(-1), weights))[:, -1], table)
+        each_position()
+        ones = torch.ones(*sequences.shape, 1, device=texts.device)
+        scores = due.expand(len(first), -1)
+        for teacher, table in zip(teachers, tables, strict=True):
+            states = teacher(mix(table, sequences.unsqueeze(-1), ones))[:, -1]
+            scores = scores + teacher.logits(states, table).log_softmax(-1) / len(teachers)
         if sequences.shape[1] < len(texts):
             scores = scores.scatter(1, sequences, -torch.inf)
-        sequences = torch.cat([sequences, scores.argmax(1, keepdim=True)], 1)
+        following = []
+        for row in scores:  # one after the other, so that each knows what those before it have taken
+            following.append((row - balance * held.log1p()).argmax())
+            held[following[-1]] += 1
+        sequences = torch.cat([sequences, torch.stack(following).unsqueeze(1)], 1)
     return sequences
 
 

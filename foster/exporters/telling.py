@@ -22,8 +22,8 @@ _FOSTER = (
     "the distributions were moved by the difference of what the two predict.",
     "One more term, weighed by γ, asks items of similar meaning to appear together.",
     "The plain lists are, of several candidates, those from which fresh students learn most, judged on validation "
-    "items: what the distributions say comes next, how the teacher would go on from each sequence's first item, or, "
-    "of a small set, one of those two refined item by item.",
+    "items: what the distributions say comes next, or how the teacher would go on from each sequence's first item, "
+    "with items preferred that the sequences hold less often than the log would have it.",
 )
 _TOGETHER = "Where the teacher's expectations are asked for, those of {} such models are averaged."
 _JUDGED = (
