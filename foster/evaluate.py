@@ -43,11 +43,14 @@ class Protocol:
     users: NDArray[np.int64] | None = None
 
     def of_some(self, most: int, seed: int) -> Protocol:
-        """The protocol of up to `most` users, drawn uniformly; enough to choose by where there are many more."""
-        n_users = self.split.train.n_users
-        if n_users <= most:
+        """The protocol of up to `most` of its users, drawn uniformly; enough to choose by where there are many more."""
+        users = self._asked()
+        if len(users) <= most:
             return self
-        return replace(self, users=np.sort(np.random.default_rng(seed).choice(n_users, most, replace=False)))
+        return replace(self, users=np.sort(np.random.default_rng(seed).choice(users, most, replace=False)))
+
+    def _asked(self) -> NDArray[np.int64]:
+        return np.arange(self.split.train.n_users) if self.users is None else self.users
 
     def histories(self, part: Part, users: Sequence[int] | NDArray[np.int64]) -> list[NDArray[np.int64]]:
         """What is known of each user before the held-out item: for test, the validation item too."""
@@ -65,7 +68,7 @@ class Protocol:
 
     def ranks_of_all(self, scorers: Scorers, part: Part, spread_on: torch.device | None = None) -> metrics.Ranks:
         """Ranks [scorers, users], as `ranks`, of several that score together."""
-        asked = np.arange(self.split.train.n_users) if self.users is None else self.users
+        asked = self._asked()
         blocks = [asked[start : start + self.block] for start in range(0, len(asked), self.block)]
         jobs = (partial(self._ranks, scorers, part, users) for users in blocks)
         if spread_on is None:

@@ -1,14 +1,14 @@
 """The hard form of a set: plain sequences of item ids, of several candidates those that teach fresh students most.
 
 What a student of few plain sequences cannot learn through texts is what is popular; how often an item stands in them
-tells. How much that counts (λ, `Recipe.popularity`) is decided on validation and travels with the sequences, as is
-whether their students see events left out.
+tells. How much that counts (λ, `Recipe.popularity`) is decided on validation and travels with the sequences, and so
+does whether students read them with events left out.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import asdict, replace
 from functools import partial
@@ -33,7 +33,8 @@ from foster.world import World
 
 HARD, START_HARD, RANDOM = "hard.json", "checkpoints/start_hard.json", "checkpoints/random.json"
 JUDGES = 3  # one student alone would choose by its luck
-BALANCES, OTHERS = (1.0, 2.0), 2  # of the teachers' walks; how many first items they begin at besides the set's
+BALANCES = (1.0, 2.0)  # of the teachers' walks
+OPENINGS = 3  # first items that walks begin at: the set's, the others drawn
 ASKED = 10_000  # users, of whose validation items students are judged
 POPULARITY = (0.5, 1.0)  # λ, besides none
 Choice = tuple[str, Recipe, float | None]  # sequences, by what students learn from them, λ
@@ -54,9 +55,9 @@ def write_hard(
     """Writes plain sequences of each set, the start and the result, into its file, and random real ones into theirs.
 
     Candidates: what the set's labels say comes next; how the teachers would go on by two balances from its first items
-    and from others (the same for all sets of a run). Chosen is the one from which `judges` fresh students score highest
-    on validation items of up to ASKED users, then, on it, whether they learn by `recipe` or its `longer`, and with all
-    that the λ. random [M, L]: the control, real sequences, for which recipe and λ are chosen likewise, by JUDGES, as
+    and from others (the same for all sets of a run). `judges` fresh students of each are asked for validation items of
+    up to ASKED users, then, on the best, as many that learn by `longer`, all with each λ; what scores highest is
+    chosen. random [M, L]: the control, real sequences, for which recipe and λ are chosen likewise, by JUDGES, as
     runs share its students; shape: of those students. Raises `Stopped` when asked to stop.
     """
     clock.tell(1.0, "plain sequences")
@@ -64,54 +65,55 @@ def write_hard(
     often = torch.from_numpy(np.bincount(world.split.train.items, minlength=world.n_items))
     draw = Generator().manual_seed(derived_seed(seed, "openings"))
     own = next(iter(found.values()))
-    others = [weighted_items((often + 0.1).sqrt(), len(own), draw).to(world.device) for _ in range(OTHERS)]
+    others = [weighted_items((often + 0.1).sqrt(), len(own), draw).to(world.device) for _ in range(OPENINGS - 1)]
     openings = [own[:, 0], *others]
     walks = {f"walk_{balance:g}_{n}": (first, balance) for n, first in enumerate(openings) for balance in BALANCES}
     for name, (first, balance) in walks.items():
         found[name] = teacher_walk(teachers, world.texts, first, own.shape[1], often, balance, run.checkpoint)
     found[RANDOM] = random.to(world.device)
-    asked, scores = world.protocol.of_some(ASKED, derived_seed(seed, "asked")), dict[Choice, float]()
+    asked = world.protocol.of_some(ASKED, derived_seed(seed, "asked"))
+    scores: dict[Choice, float] = {}
 
-    def judged(name: str, recipe: Recipe, k: int) -> list[float]:
+    def judged(name: str, by: Recipe, k: int) -> list[float]:
         """NDCG@10 on validation of student k, with no λ and each of POPULARITY."""
         batch = hard_batch(found[name])
         at = derived_seed(seed, "hard", k)  # the same for every candidate
-        student = train_student(every_step(batch), world.texts, shape, recipe, at, run.heed_stop)
+        student = train_student(every_step(batch), world.texts, shape, by, at, run.heed_stop)
         priors = [None, *(popularity(batch, weight, world.n_items) for weight in POPULARITY)]
         ranks = asked.ranks_of_all(prior_scorers(student, world.texts, priors), "valid")
         return [ndcg_at(of_weight, 10) for of_weight in ranks]
 
-    def judge(names: Iterable[str], recipe: Recipe) -> None:
+    def judge(names: Iterable[str], by: Recipe, said: str) -> None:
         jobs = [(name, k) for name in names for k in range(JUDGES if name == RANDOM else judges)]
         told: dict[str, list[list[float]]] = {name: [] for name, _ in jobs}
-        work = (partial(judged, name, recipe, k) for name, k in jobs)
+        work = (partial(judged, name, by, k) for name, k in jobs)
         with closing(side_by_side(work, world.device)) as judgements:
             for done, ((name, _), of_weights) in enumerate(zip(jobs, judgements, strict=True), start=1):
                 told[name].append(of_weights)
-                clock.tell(1.0, f"plain sequences: student {done} of {len(jobs)}")
+                clock.tell(1.0, f"{said}: student {done} of {len(jobs)}")
                 run.checkpoint()
         for name, of_students in told.items():
             for weight, each in zip((None, *POPULARITY), zip(*of_students, strict=True), strict=True):
-                scores[name, recipe, weight] = fmean(each)
+                scores[name, by, weight] = fmean(each)
 
-    def best(names: Collection[str]) -> Choice:
-        return max((choice for choice in scores if choice[0] in names), key=lambda choice: scores[choice])
+    def best(names: Iterable[str]) -> Choice:
+        among = set(names)
+        return max((choice for choice in scores if choice[0] in among), key=lambda choice: scores[choice])
 
-    judge(found, recipe)
-    candidates = {file: [RANDOM] if file == RANDOM else [file, *walks] for file in (RANDOM, *sets)}
-    chosen = {file: best(names)[0] for file, names in candidates.items()}
-    judge(dict.fromkeys(chosen.values()), longer(recipe))
+    judge(found, recipe, "plain sequences")
+    candidates: dict[str, dict[str, str]] = {RANDOM: {"random": RANDOM}}  # file → reading → its sequences
+    candidates |= {file: {"labels": file} | {name: name for name in walks} for file in sets}
+    judge(dict.fromkeys(best(of.values())[0] for of in candidates.values()), longer(recipe), "the best with gaps")
     ids = world.dataset.catalog.ids
-    for file, names in candidates.items():  # HARD last: where it is there, all are
-        _, learned_by, weight = best([chosen[file]])
-        readings = {name: "random" if name == RANDOM else "labels" if name in sets else name for name in names}
-        of_each = {reading: scores[best([name])] for name, reading in readings.items()}
-        run.event("hard", name=file, popularity=weight, event_dropout=learned_by.event_dropout, **of_each)
+    for file, of in candidates.items():  # HARD last: where it is there, all are
+        name, by, weight = best(of.values())
+        of_each = {reading: scores[best([each])] for reading, each in of.items()}
+        run.event("hard", name=file, popularity=weight, event_dropout=by.event_dropout, **of_each)
         kept = {
             "schema": 1,
-            "reading": readings[chosen[file]],
-            "recipe": asdict(replace(learned_by, popularity=weight)),
-            "sequences": [[ids[item] for item in row] for row in found[chosen[file]].tolist()],
+            "reading": next(reading for reading, each in of.items() if each == name),
+            "recipe": asdict(replace(by, popularity=weight)),
+            "sequences": [[ids[item] for item in row] for row in found[name].tolist()],
         }
         run.write_json(file, kept)
 

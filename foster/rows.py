@@ -157,7 +157,8 @@ class Rows:
             yield partial(self._student, name, k, prepared[name], recipe, self.run.heed_stop)
 
     def _student(self, name: str, k: int, draw: Draw | None, recipe: Recipe, each_step: Callable[[], None]) -> Measured:
-        seed = derived_seed(self.spec.seed, "student", name, k)
+        # where the walk that is best of the start is best of the result, too, they are one result
+        seed = derived_seed(self.spec.seed, "student", "hard" if name == "start_hard" else name, k)
         model = train_student(draw, self.world.texts, self.shape_of(recipe), recipe, seed, each_step)
         if _is_stored(name, k):  # before its row: a row that is there has its model
             save_model(model_file(self.run.folder, name), model)

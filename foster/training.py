@@ -128,8 +128,8 @@ class Recipe:
     None where nothing does; text_rate: AdamW's peak for layers of the text encoder, None where none learn; popularity:
     of plain sequences, how much log(1 + how often an item stands in them) counts when a student is asked, None for
     nothing: from few sequences texts do not tell what is popular; adapter: whether students have an item adapter
-    (`foster.recommender`), by which those of plain sequences would overfit; event_dropout: share of the events read
-    that a student of plain sequences does not see in a step, None for none.
+    (`foster.recommender`), by which those of plain sequences would overfit; event_dropout: share of the events of
+    plain sequences that a student reads as blank in a step (`Batch.with_gaps`), None for none.
     """
 
     steps: int = 300

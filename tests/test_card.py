@@ -49,6 +49,9 @@ def test_it_says_how_students_of_plain_sequences_are_asked(run: Run) -> None:
     file = run.path / "report.json"
     report = json.loads(file.read_text())
     assert "On plain sequences" not in _card(run), "an earlier version did not tell"
+    gaps = {"steps": 240, "event_dropout": 0.3}
+    file.write_text(json.dumps(report | {"hard_recipe": gaps}))
+    assert "a share of 0.3 but never a sequence's first, read as blank" in _card(run)
     for told, said in (({"steps": 120}, False), ({"steps": 120, "popularity": 0.5}, True), ("broken", False)):
         file.write_text(json.dumps(report | {"hard_recipe": told}))
         card = _card(run)

@@ -123,3 +123,4 @@ def test_of_some_users_each_is_ranked_as_among_all() -> None:
     assert protocol.of_some(20, seed=3).users.tolist() == some.users.tolist()
     assert protocol.of_some(20, seed=4).users.tolist() != some.users.tolist()
     assert protocol.of_some(40, seed=3) is protocol
+    assert set(some.of_some(5, seed=0).users.tolist()) < set(some.users.tolist())

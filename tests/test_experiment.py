@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from cycle_world import N_ITEMS, cycle_log
 from patience import PATIENCE_S
 from short_runs import short_runs
 
@@ -219,9 +221,18 @@ def test_the_hard_form_is_the_candidate_from_which_students_learn_most(
     names = ["labels", *(f"walk_{balance}_{opening}" for opening in range(3) for balance in (1, 2))]
     made = {name: torch.full((4, 5), item) for item, name in enumerate(names)}
     made[better] = round_the_cycle = torch.arange(20).view(4, 5)  # the others teach nothing
-    walks = iter([made[name] for name in names[1:]])
+    firsts: list[tuple[int, ...]] = []  # of the walks, in the order in which they are first asked for
+    often = torch.from_numpy(np.bincount(cycle_log().leave_one_out().train.items, minlength=N_ITEMS))
+
+    def walk(teachers: list[Any], _: Any, first: torch.Tensor, length: int, in_log: Any, by: float, *_rest: Any) -> Any:
+        assert (len(teachers), length, in_log.tolist()) == (2, 5, often.tolist())
+        if (opening := tuple(first.tolist())) not in firsts:
+            firsts.append(opening)
+        return made[f"walk_{by:g}_{firsts.index(opening)}"]
+
+    monkeypatch.setattr("foster.experts.default_experts", lambda *_: 2)
     monkeypatch.setattr("foster.hard_form.harden", lambda *_: made["labels"])
-    monkeypatch.setattr("foster.hard_form.teacher_walk", lambda *_: next(walks))
+    monkeypatch.setattr("foster.hard_form.teacher_walk", walk)
     store = RunStore(tmp_path / "runs")
     spec = dataclasses.replace(world, steps=2)
     run = store.create(spec)
@@ -229,10 +240,24 @@ def test_the_hard_form_is_the_candidate_from_which_students_learn_most(
         execute(spec, writer, store.cache)
     (found,) = (each for each in run.events("hard") if each["name"] == HARD)
     assert found[better] == max(found[name] for name in made)
+    assert len(firsts) == 3
+    assert firsts[0] == tuple(made["labels"][:, 0].tolist()), "the first walks begin where the set does"
     for file in (HARD, START_HARD):
         kept = json.loads((run.path / file).read_text())
         assert kept["reading"] == better
         assert kept["sequences"] == [[f"i{item}" for item in row] for row in round_the_cycle.tolist()]
+
+
+def test_plain_sequences_are_judged_by_some_of_many_users(
+    world: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[int] = []
+    alone = foster.hard_form.ndcg_at
+    monkeypatch.setattr("foster.hard_form.ASKED", 7)
+    monkeypatch.setattr("foster.hard_form.ndcg_at", lambda ranks, k: counted.append(len(ranks)) or alone(ranks, k))
+    store = RunStore(tmp_path / "runs", bundled=None)
+    finish(store, store.create(dataclasses.replace(world, students=1)).path)
+    assert set(counted) == {7}
 
 
 @pytest.mark.parametrize("gaps", [True, False])
@@ -255,6 +280,16 @@ def test_students_of_plain_sequences_learn_by_the_recipe_that_validation_likes(
         assert told["event_dropout"] == (0.3 if gaps else None), file
         assert told["steps"] == steps
     assert report["hard_recipe"].get("event_dropout") == (0.3 if gaps else None)
+
+
+def test_where_start_and_result_are_one_walk_their_rows_are_one(
+    world: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("foster.hard_form.harden", lambda *_: torch.arange(20).view(4, 5))
+    store = RunStore(tmp_path / "runs", bundled=None)
+    report = finish(store, (run := store.create(world)).path)
+    assert (run.path / HARD).read_bytes() == (run.path / START_HARD).read_bytes()
+    assert report["test"]["hard"] == report["test"]["start_hard"]
 
 
 @pytest.mark.parametrize(

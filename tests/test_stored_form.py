@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 from cycle_world import N_ITEMS, cycle_log, random_features
 from planted_sets import planted_set
+from safetensors import safe_open
 from torch import Generator, Tensor
 
 from foster.condensers import label_projection
@@ -43,6 +45,8 @@ def test_artefact_reads_back_what_a_student_would_have_seen(tmp_path: Path, read
     found, recipe = SyntheticSequences.load(tmp_path / "s.safetensors")
     expected, batch = kept.batch(kept.basis(FEATURES)), found.batch(found.basis(FEATURES))
     assert recipe == Recipe(steps=7)
+    with safe_open(tmp_path / "s.safetensors", "pt") as file:
+        assert None not in json.loads(file.metadata()["foster"])["recipe"].values(), "bytes for nothing"
     assert found.shape == kept.shape == (3, 5)
     assert torch.equal(batch.items, expected.items)
     assert torch.allclose(batch.targets, expected.targets, atol=1e-3)

@@ -1,4 +1,6 @@
-"""Teacher labels: given sequences, labelled with what experts would predict after every prefix.
+"""What experts say: labels of given sequences, their arrangement of given items, walks of their own.
+
+Teacher labels are what experts would predict after every prefix.
 
 The strongest simple control of the feasibility study, and the start of the FOSTER loop.
 """
@@ -90,33 +92,38 @@ def teacher_walk(
     length: int,
     often: Tensor,
     balance: float,
-    each_position: Callable[[], None] = lambda: None,
+    each_block: Callable[[], None] = lambda: None,
 ) -> Tensor:
-    """Sequences [M, L] that open with `first` [M] and go on with what the teachers find likeliest after each prefix
-    among what the set still owes: no item twice in one (unless L > V), and
+    """Sequences [M, L] that open with `first` [M] and each in turn go on with an item that the teachers find likely
+    after the prefix and that the set still owes: no item twice in one (unless L > V), and
 
         argmax_i  mean_t log p_t(i | prefix) + balance · (log(1 + n_i) − log(1 + m_i))
 
-    with n_i how `often` [V] an item stands in the log and m_i how often in the sequences up to here. Without a balance
-    all sequences end where a few items lead to each other. each_position is called before all sequences go on by an
-    item and may raise to stop.
+    with n_i how `often` [V] an item stands in the training log and m_i how often in the sequences up to here. Without a
+    balance they end where a few items lead to each other. Works in blocks of sequences, so nothing of size M·V is held.
+    each_block is called before a block goes on by an item and may raise to stop.
     """
     tables = [teacher.item_table(texts) for teacher in teachers]
-    sequences, held = first.unsqueeze(1), torch.bincount(first, minlength=len(texts))
-    due = balance * often.to(texts.device).log1p()
+    held = torch.bincount(first, minlength=len(texts))
+    known = often.to(held.device).log1p()
+    owed = balance * (known - held.log1p())
+    sequences = first.unsqueeze(1)
     for _ in range(length - 1):
-        each_position()
-        ones = torch.ones(*sequences.shape, 1, device=texts.device)
-        scores = due.expand(len(first), -1)
-        for teacher, table in zip(teachers, tables, strict=True):
-            states = teacher(mix(table, sequences.unsqueeze(-1), ones))[:, -1]
-            scores = scores + teacher.logits(states, table).log_softmax(-1) / len(teachers)
-        if sequences.shape[1] < len(texts):
-            scores = scores.scatter(1, sequences, -torch.inf)
         following = []
-        for row in scores:  # one after the other, so that each knows what those before it have taken
-            following.append((row - balance * held.log1p()).argmax())
-            held[following[-1]] += 1
+        for block in sequences.split(64):
+            each_block()
+            ones = torch.ones(*block.shape, 1, device=held.device)
+            likely = torch.zeros(len(block), len(texts), device=held.device)
+            for teacher, table in zip(teachers, tables, strict=True):
+                states = teacher(mix(table, block.unsqueeze(-1), ones))[:, -1]
+                likely += teacher.logits(states, table).log_softmax(-1) / len(teachers)
+            if block.shape[1] < len(texts):
+                likely.scatter_(1, block, -torch.inf)
+            for scores in likely:  # one after the other, so that each knows what those before it have taken
+                item = (scores + owed).argmax()
+                held[item] += 1
+                owed[item] = balance * (known[item] - held[item].log1p())
+                following.append(item)
         sequences = torch.cat([sequences, torch.stack(following).unsqueeze(1)], 1)
     return sequences
 

@@ -22,8 +22,8 @@ _FOSTER = (
     "the distributions were moved by the difference of what the two predict.",
     "One more term, weighed by γ, asks items of similar meaning to appear together.",
     "The plain lists are, of several candidates, those from which fresh students learn most, judged on validation "
-    "items: what the distributions say comes next, or how the teacher would go on from each sequence's first item, "
-    "with items preferred that the sequences hold less often than the log would have it.",
+    "items: what the distributions say comes next, or how the teachers would go on from first items, with items "
+    "preferred that the sequences hold less often than the log would have it.",
 )
 _TOGETHER = "Where the teacher's expectations are asked for, those of {} such models are averaged."
 _JUDGED = (
@@ -83,6 +83,8 @@ def _told(recipe: object) -> str:
     said = [f"{name.replace('_', ' ')} {value}" for name, value in recipe.items() if value is not None]
     if recipe.get("popularity") is not None:
         said.append("popularity × log(1 + how often an item stands in them) added to what a student says")
+    if (share := recipe.get("event_dropout")) is not None:
+        said.append(f"in every step other events, a share of {share} but never a sequence's first, read as blank")
     return ", ".join(said)
 
 
