@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import json
 import subprocess
 import sys
 from collections import defaultdict
 from itertools import pairwise
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from safetensors import safe_open
 
@@ -116,3 +118,14 @@ def test_sample_is_small() -> None:
     files = [path for path in FOLDER.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     assert sum(path.stat().st_size for path in files) <= 5 * MEGABYTE
     assert (FOLDER / "interactions.csv").stat().st_size < 2 * MEGABYTE
+
+
+@pytest.mark.parametrize("run", sorted((FOLDER / "runs").iterdir()), ids=lambda run: run.name)
+def test_shipped_runs_are_of_the_sample_and_of_nothing_else(run: Path, items: list[dict[str, str]]) -> None:
+    known = {item["item_id"] for item in items}
+    assert json.loads((run / "spec.json").read_text())["data"] == "sample"
+    assert json.loads((run / "data.json").read_text())["name"] == "sample"
+    assert json.loads((run / "status.json").read_text())["state"] == "done"
+    assert set(pd.read_parquet(run / "items.parquet")["item_id"]) == known
+    assert {item for row in json.loads((run / "hard.json").read_text())["sequences"] for item in row} <= known
+    assert not {"checkpoints", "cache.json", "lock", "note.json"} & {file.name for file in run.iterdir()}
