@@ -103,7 +103,7 @@ def write_hard(
     judge(found, recipe, "plain sequences")
     candidates: dict[str, dict[str, str]] = {RANDOM: {"random": RANDOM}}  # file → reading → its sequences
     candidates |= {file: {"labels": file} | {name: name for name in walks} for file in sets}
-    judge(dict.fromkeys(best(of.values())[0] for of in candidates.values()), longer(recipe), "the best with gaps")
+    judge(dict.fromkeys(best(of.values())[0] for of in candidates.values()), longer(recipe), "plain sequences with gaps")
     ids = world.dataset.catalog.ids
     for file, of in candidates.items():  # HARD last: where it is there, all are
         name, by, weight = best(of.values())
