@@ -34,7 +34,7 @@ from foster.world import World
 HARD, START_HARD, RANDOM = "hard.json", "checkpoints/start_hard.json", "checkpoints/random.json"
 JUDGES = 3  # one student alone would choose by its luck
 BALANCES = (1.0, 2.0)  # of the teachers' walks
-OPENINGS = 3  # first items that walks begin at: the set's, the others drawn
+OPENINGS, FEW = 3, 1000  # first items that walks of so few positions begin at: the set's, the others drawn
 ASKED = 10_000  # users, of whose validation items students are judged
 POPULARITY = (0.5, 1.0)  # λ, besides none
 Choice = tuple[str, Recipe, float | None]  # sequences, by what students learn from them, λ
@@ -55,17 +55,18 @@ def write_hard(
     """Writes plain sequences of each set, the start and the result, into its file, and random real ones into theirs.
 
     Candidates: what the set's labels say comes next; how the teachers would go on by two balances from its first items
-    and from others (the same for all sets of a run). `judges` fresh students of each are asked for validation items of
-    up to ASKED users, then, on the best, as many that learn by `longer`, all with each λ; what scores highest is
-    chosen. random [M, L]: the control, real sequences, for which recipe and λ are chosen likewise, by JUDGES, as
-    runs share its students; shape: of those students. Raises `Stopped` when asked to stop.
+    and, where positions are FEW, from others (the same for all sets of a run). `judges` fresh students of each are
+    asked for validation items of up to ASKED users, then, on the best, as many that learn by `longer`, all with each λ;
+    what scores highest is chosen. random [M, L]: the control, real sequences, for which recipe and λ are chosen likewise, by
+    JUDGES, as runs share its students; shape: of those students. Raises `Stopped` when asked to stop.
     """
     clock.tell(1.0, "plain sequences")
     found = {file: harden(made, made.basis(world.features)).to(world.device) for file, made in sets.items()}
     often = torch.from_numpy(np.bincount(world.split.train.items, minlength=world.n_items))
     draw = Generator().manual_seed(derived_seed(seed, "openings"))
     own = next(iter(found.values()))
-    others = [weighted_items((often + 0.1).sqrt(), len(own), draw).to(world.device) for _ in range(OPENINGS - 1)]
+    more = OPENINGS - 1 if own.numel() <= FEW else 0  # students of many positions take long, and hardly differ
+    others = [weighted_items((often + 0.1).sqrt(), len(own), draw).to(world.device) for _ in range(more)]
     openings = [own[:, 0], *others]
     walks = {f"walk_{balance:g}_{n}": (first, balance) for n, first in enumerate(openings) for balance in BALANCES}
     for name, (first, balance) in walks.items():
@@ -103,7 +104,9 @@ def write_hard(
     judge(found, recipe, "plain sequences")
     candidates: dict[str, dict[str, str]] = {RANDOM: {"random": RANDOM}}  # file → reading → its sequences
     candidates |= {file: {"labels": file} | {name: name for name in walks} for file in sets}
-    judge(dict.fromkeys(best(of.values())[0] for of in candidates.values()), longer(recipe), "plain sequences with gaps")
+    judge(
+        dict.fromkeys(best(of.values())[0] for of in candidates.values()), longer(recipe), "plain sequences with gaps"
+    )
     ids = world.dataset.catalog.ids
     for file, of in candidates.items():  # HARD last: where it is there, all are
         name, by, weight = best(of.values())

@@ -248,6 +248,17 @@ def test_the_hard_form_is_the_candidate_from_which_students_learn_most(
         assert kept["sequences"] == [[f"i{item}" for item in row] for row in round_the_cycle.tolist()]
 
 
+@pytest.mark.parametrize(("more", "walks"), [(0, 6), (-1, 2)])
+def test_walks_of_many_positions_begin_where_the_set_does_alone(
+    world: RunSpec, tmp_path: Path, more: int, walks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("foster.hard_form.FEW", world.sequences * world.length + more)
+    store = RunStore(tmp_path / "runs", bundled=None)
+    finish(store, (run := store.create(dataclasses.replace(world, students=1))).path)
+    (found,) = (each for each in run.events("hard") if each["name"] == HARD)
+    assert sum(name.startswith("walk") for name in found) == walks
+
+
 def test_plain_sequences_are_judged_by_some_of_many_users(
     world: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
