@@ -57,8 +57,8 @@ def write_hard(
     Candidates: what the set's labels say comes next; how the teachers would go on by two balances from its first items
     and, where positions are FEW, from others (the same for all sets of a run). `judges` fresh students of each are
     asked for validation items of up to ASKED users, then, on the best, as many that learn by `longer`, all with each λ;
-    what scores highest is chosen. random [M, L]: the control, real sequences, for which recipe and λ are chosen likewise, by
-    JUDGES, as runs share its students; shape: of those students. Raises `Stopped` when asked to stop.
+    what scores highest is chosen. random [M, L]: the control, real sequences, for which recipe and λ are chosen
+    likewise, by JUDGES, as runs share its students; shape: of those students. Raises `Stopped` when asked to stop.
     """
     clock.tell(1.0, "plain sequences")
     found = {file: harden(made, made.basis(world.features)).to(world.device) for file, made in sets.items()}
