@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -33,11 +33,12 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from foster.errors import UserError
 from foster.interactions import Interactions
+from foster.muon import Muon
 from foster.subset import ItemSubset, draw_subset
 from foster.training import Batch, Recipe
 
@@ -50,6 +51,7 @@ RANKS = {64: 5, 48: 3, 32: 3, 24: 3, 16: 3, 8: 1}  # and how many readings each 
 FINE_RANK = (
     48  # from here on P and the lift have 8 bits: they are a small part of the file then, and err in every label alike
 )
+FIT_STEPS, LARGE_FIT_STEPS = 400, 1200  # in which the label basis is fitted: many items take longer
 UNUSED = -1  # an item id where a reading is shorter than L
 
 
@@ -313,7 +315,7 @@ def fit_queries(
     ridge = 1e-3 * len(basis) * torch.eye(basis.shape[1], device=basis.device)
     centred = log_labels - log_labels.mean(-1, keepdim=True)
     q = torch.linalg.solve(basis.T @ basis + ridge, basis.T @ centred.T).T.contiguous().requires_grad_()
-    p, basis, correction = _on_subset(log_labels, basis, generator, subset)
+    p, basis, correction = next(_subsets(log_labels, basis, generator, subset))
     optimizer = torch.optim.Adam([q], lr=rate)
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = rate * (1 - step / steps)
@@ -329,42 +331,56 @@ def fit_basis(
     log_labels: Tensor,
     features: Tensor,
     generator: Generator,
-    steps: int = 400,
+    steps: int | None = None,
     rate: float = 0.1,
+    matrix_rate: float = 0.05,
     subset: int = 2048,
     bits: int = 4,
 ) -> tuple[Tensor, Tensor]:
     """P [r, D_text] and a lift [2, 2r, r] that, with queries of their own, bring labels log p [N, V] nearest to what is
     stored, in KL; from `projection` and a lift that adds nothing, both rounded to `bits` a number.
 
-    Descends on them and queries together with Adam, on a subset as `fit_queries` does, drawn anew every 20 steps.
+    Descends on queries by Adam and on matrices by Muon together, in a large catalogue on a subset as `fit_queries`
+    does, but drawn anew in every step: what the lift makes of items that it never saw is anything. steps: None for
+    FIT_STEPS, or LARGE_FIT_STEPS in such a catalogue.
     """
+    if steps is None:
+        steps = FIT_STEPS if len(features) <= 2 * subset else LARGE_FIT_STEPS
     q = fit_queries(log_labels, label_basis(features, projection), generator, 50, rate, subset).requires_grad_()
-    learned, rank = projection.clone().requires_grad_(), len(projection)
-    hidden = torch.randn(2 * rank, rank, generator=generator) / rank**0.5
-    lift = torch.stack([hidden, torch.zeros_like(hidden)]).to(projection).requires_grad_()
-    rates = (rate, rate * float(projection.std()), 0.3 * rate * rank**-0.5)
-    optimizer = torch.optim.Adam([{"params": [each]} for each in (q, learned, lift)], betas=(0.9, 0.99))
+    learned, rank = nn.Parameter(projection.clone()), len(projection)
+    hidden = torch.randn(2 * rank, rank, generator=generator).to(projection) / rank**0.5
+    lift = (nn.Parameter(hidden), nn.Parameter(torch.zeros_like(hidden)))
+    wide = matrix_rate * float(projection.std()) * projection.shape[1] ** 0.5  # P is not of size one as the others are
+    optimizers = (
+        (torch.optim.Adam([q], lr=rate, betas=(0.9, 0.99)), rate),
+        (Muon(lift, lr=matrix_rate), matrix_rate),
+        (Muon([learned], lr=wide), wide),
+    )
+    draw = _subsets(log_labels, features, generator, subset)
     for step in range(steps):
-        if step % 20 == 0:
-            p, scored, correction = _on_subset(log_labels, features, generator, subset)
-        for group, peak in zip(optimizer.param_groups, rates, strict=True):
-            group["lr"] = peak * (1 - step / steps)
-        optimizer.zero_grad()
-        logits = q @ label_basis(scored, learned, lift).T - correction
+        p, scored, correction = next(draw)
+        for optimizer, peak in optimizers:
+            optimizer.param_groups[0]["lr"] = peak * (1 - step / steps)
+            optimizer.zero_grad()
+        logits = q @ label_basis(scored, learned, torch.stack(lift)).T - correction
         F.cross_entropy(logits, p).mul(len(q)).backward()
-        optimizer.step()
-    return rounded(learned.detach(), bits), rounded(lift.detach(), bits)
+        for optimizer, _ in optimizers:
+            optimizer.step()
+    return rounded(learned.detach(), bits), rounded(torch.stack(lift).detach(), bits)
 
 
-def _on_subset(
+def _subsets(
     log_labels: Tensor, rows: Tensor, generator: Generator, subset: int
-) -> tuple[Tensor, Tensor, Tensor | float]:
-    """Labels p [N, U], the items' rows [U, …] and the correction of their logits; U is everything, or in a catalogue of
-    more than 2·`subset` items the likeliest of the labels and uniform draws."""
+) -> Iterator[tuple[Tensor, Tensor, Tensor | float]]:
+    """Again and again: labels p [N, U], the items' rows [U, …] and the correction of their logits; U is everything, or
+    in a catalogue of more than 2·`subset` items the likeliest of the labels and uniform draws."""
     if len(rows) <= 2 * subset:
-        return log_labels.softmax(-1), rows, 0.0
-    likeliest = log_labels.topk(max(1, subset // (2 * len(log_labels)))).indices
-    scored = draw_subset(len(rows), likeliest.flatten(), subset, generator)
-    p = (log_labels[:, scored.items] - scored.log_inclusion).softmax(-1)
-    return p, rows[scored.items], scored.log_inclusion
+        whole = log_labels.softmax(-1)
+        while True:
+            yield whole, rows, 0.0
+    likeliest = log_labels.topk(max(1, subset // (2 * len(log_labels)))).indices.flatten()
+    by_item = log_labels.T.contiguous()  # whose rows are quick to take
+    while True:
+        scored = draw_subset(len(rows), likeliest, subset, generator)
+        p = (by_item[scored.items].T - scored.log_inclusion).softmax(-1)
+        yield p, rows[scored.items], scored.log_inclusion

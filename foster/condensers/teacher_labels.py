@@ -152,13 +152,14 @@ def with_teacher_labels(
     texts: Texts,
     form: Form,
     generator: Generator,
-    fit: int = 400,
+    fit: int | None = None,
 ) -> SyntheticSequences:
     """Readings items [A·M, L] (-1 unused) of M `sequences` with the teachers' labels in the given form, not rounded
     (its count of readings is that of `items`, whatever it says).
 
     The basis of its rank begins as the first teacher's, brought nearest to the labels of about FITTED of the positions
-    in `fit` steps. Works in blocks of readings, so nothing of size A·M·L·V is held. generator: on the CPU.
+    in `fit` steps (None: as many as `fit_basis` says). Works in blocks of readings, so nothing of size A·M·L·V is held.
+    generator: on the CPU.
     """
     some = items[: max(1, FITTED // items.shape[1])]
     known = teacher_log_labels(teachers, texts, some, form.session)[some >= 0]
