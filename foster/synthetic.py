@@ -379,8 +379,7 @@ def _subsets(
         while True:
             yield whole, rows, 0.0
     likeliest = log_labels.topk(max(1, subset // (2 * len(log_labels)))).indices.flatten()
-    by_item = log_labels.T.contiguous()  # whose rows are quick to take
     while True:
         scored = draw_subset(len(rows), likeliest, subset, generator)
-        p = (by_item[scored.items].T - scored.log_inclusion).softmax(-1)
+        p = (log_labels.index_select(1, scored.items) - scored.log_inclusion).softmax(-1)
         yield p, rows[scored.items], scored.log_inclusion
