@@ -1,8 +1,7 @@
-"""What experts say: labels of given sequences, their arrangement of given items, walks of their own.
+"""What experts say: labels of given sequences, an order of given items, walks of their own.
 
-Teacher labels are what experts would predict after every prefix.
-
-The strongest simple control of the feasibility study, and the start of the FOSTER loop.
+Teacher labels, what experts would predict after every prefix, are the strongest simple control of the feasibility study
+and the start of the FOSTER loop; walks are plain sequences.
 """
 
 from __future__ import annotations
