@@ -20,6 +20,7 @@ TEXTS_A_SECOND = 60  # MiniLM on one CPU core; only used where no run tells
 SAME, LIKE, UNLIKE = 1.3, 2.0, 4.0  # how far off a guess may be, either way
 ROWS_WITH_STUDENTS, OWN_ROWS = 8, 3  # of a report, and those of them that no other run can have trained
 BASE_ITEMS = 2_000  # below so many items a step's time hardly depends on them
+FEW_POSITIONS, TEACHERS = 200, 4  # a smaller set has one teacher, others so many where time allows (`foster.experts`)
 
 
 class LogSize(Protocol):
@@ -33,8 +34,8 @@ class LogSize(Protocol):
 
 @dataclass(frozen=True)
 class Earlier:
-    """A finished run: what it was asked, on how much data, the seconds of its stages, its distillation steps, and how
-    many times as long its students would have taken, had earlier runs not trained some."""
+    """A finished run: what it was asked, on how much data, the seconds of its stages, its distillation steps, how
+    many times as long its students would have taken, had earlier runs not trained some, and how many experts taught."""
 
     spec: RunSpec
     events: int
@@ -43,6 +44,7 @@ class Earlier:
     device: str
     steps: int | None
     alone: float = 1.0
+    experts: int = 1
 
     @classmethod
     def of(cls, spec: RunSpec, report: Mapping[str, object], steps: int | None) -> Earlier | None:
@@ -56,7 +58,8 @@ class Earlier:
         shared, count = report.get("shared_students"), ROWS_WITH_STUDENTS * spec.students
         taken = len(shared) if isinstance(shared, list) else 0
         alone = count / max(count - taken, OWN_ROWS * spec.students)
-        return cls(spec, int(events), int(items), dict(seconds), str(report.get("device") or "cpu"), steps, alone)
+        device, experts = str(report.get("device") or "cpu"), int(report.get("experts") or 1)
+        return cls(spec, int(events), int(items), dict(seconds), device, steps, alone, experts)
 
 
 @dataclass(frozen=True)
@@ -120,13 +123,26 @@ def _growth(stage: str, spec: RunSpec, data: LogSize, earlier: Earlier) -> float
     if stage in ("embed", "map"):
         return items
     if stage == "experts":
-        return events * wide
+        return events * wide * _training(_teachers(spec, earlier)) / _training(earlier.experts)
     if stage == "distil":
         steps = 1.0 if spec.steps is None or not earlier.steps else spec.steps / earlier.steps
         return steps * (1 + positions) / 2
     if stage == "students":
         return spec.students / earlier.spec.students * (positions + 1) / 2 * wide
     return events
+
+
+def _teachers(spec: RunSpec, earlier: Earlier) -> int:
+    if spec.tuned_layers or spec.sequences * spec.length < FEW_POSITIONS:
+        return 1
+    # one of a set that could have had several: its log is so large that the first took the time there is
+    several = earlier.spec.sequences * earlier.spec.length >= FEW_POSITIONS
+    return earlier.experts if several else TEACHERS
+
+
+def _training(experts: int) -> float:
+    """Time of so many experts by that of the first, which learns alone, the others two at a time."""
+    return 1 + (experts - 1) / 2
 
 
 def _distance(spec: RunSpec, data: LogSize, earlier: Earlier) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from cycle_world import N_ITEMS
 from planted_sets import planted_set
 
+from foster import experts
 from foster.catalog import Catalog
 from foster.formats import Dataset
 from foster.interactions import Interactions
@@ -19,7 +21,7 @@ from foster.spec import RunSpec
 from foster.synthetic import affordable_form, log_bytes
 from foster.training import Recipe
 from foster.ui import log_charts, log_facts
-from foster.ui.forecast import Earlier, Span, at_most, forecast
+from foster.ui.forecast import FEW_POSITIONS, TEACHERS, Earlier, Span, at_most, forecast
 from foster.ui.log_facts import examples, facts, length_bins
 from foster.ui.sources import Origin, encoders, sources
 
@@ -122,6 +124,26 @@ def test_more_of_anything_takes_longer_and_is_less_sure() -> None:
     assert larger is not None
     assert not larger.same_data
     assert larger.high / larger.low >= 4
+
+
+def test_a_small_set_has_one_teacher_and_others_as_many_as_the_earlier_run() -> None:
+    four, tiny = replace(earlier(), experts=4), RunSpec(sequences=3, length=10)
+    rest = replace(four, seconds={**SECONDS, "experts": 0.0})
+    for spec, share in ((RunSpec(), 1.0), (tiny, 1 / 2.5)):
+        with_experts, without = centre(forecast(spec, DATA, [four])), centre(forecast(spec, DATA, [rest]))
+        assert with_experts - without == pytest.approx(share * SECONDS["experts"])
+    after_tiny = replace(earlier(spec=tiny), seconds={"experts": 100.0})
+    assert centre(forecast(RunSpec(), DATA, [after_tiny])) == pytest.approx(250.0)
+    report = {"data": {"interactions": 9, "items": 3}, "seconds": {"experts": 1.0}, "experts": 4}
+    told = Earlier.of(RunSpec(), report, None)
+    assert told is not None
+    assert told.experts == 4
+
+
+def test_the_foretold_number_of_teachers_is_the_engine_s() -> None:
+    read = experts.READ_TOGETHER // experts.MOST_TEACHERS
+    assert (FEW_POSITIONS, TEACHERS) == (experts.FEW_POSITIONS, experts.MOST_TEACHERS)
+    assert [experts.default_experts(n, read) for n in (FEW_POSITIONS - 1, FEW_POSITIONS)] == [1, TEACHERS]
 
 
 def test_only_runs_that_tuned_as_much_of_the_encoder_tell() -> None:
