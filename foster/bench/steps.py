@@ -23,6 +23,7 @@ from torch import Generator, Tensor, nn
 from torch.func import functional_call
 
 from foster.distiller import DistillConfig, Distiller, View, divergence
+from foster.experts import FULL
 from foster.parallel import twice_differentiable
 from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender, fresh_recommender
 from foster.subset import read_with
@@ -61,7 +62,8 @@ def planted_set(size: Size, device: torch.device) -> SyntheticSequences:
     items = torch.randint(size.items, (size.sequences, size.length), generator=draw)
     queries = 0.5 * torch.randn(size.sequences, size.length, size.rank, generator=draw)
     projection = torch.randn(size.rank, size.text_width, generator=draw) / size.text_width**0.5
-    return SyntheticSequences(size.sequences, items, queries, projection).to(device)
+    lift = torch.randn(2, 2 * size.rank, size.rank, generator=draw) / size.rank**0.5
+    return SyntheticSequences(size.sequences, items, queries, projection, lift=lift).to(device)
 
 
 def planted_windows(size: Size, device: torch.device) -> RealWindows:
@@ -125,7 +127,7 @@ def first_order(size: Size, texts: Texts, regularisation: float = 0.0) -> Callab
 
 
 def shape(size: Size) -> RecommenderConfig:
-    return RecommenderConfig(width=size.width, layers=1, max_length=size.length, dropout=0.0, temperature=0.1)
+    return replace(FULL, width=size.width, max_length=size.length, dropout=0.0)
 
 
 class Losses(nn.Module):

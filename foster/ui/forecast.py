@@ -58,7 +58,8 @@ class Earlier:
         shared, count = report.get("shared_students"), ROWS_WITH_STUDENTS * spec.students
         taken = len(shared) if isinstance(shared, list) else 0
         alone = count / max(count - taken, OWN_ROWS * spec.students)
-        device, experts = str(report.get("device") or "cpu"), int(report.get("experts") or 1)
+        device, taught = str(report.get("device") or "cpu"), report.get("experts")
+        experts = taught if isinstance(taught, int) and taught > 0 else 1
         return cls(spec, int(events), int(items), dict(seconds), device, steps, alone, experts)
 
 
