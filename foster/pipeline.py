@@ -117,6 +117,7 @@ def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
         "device": str(device),
         "seed": spec.seed,
         "version": __version__,
+        "engine": ENGINE,
     }
     run.write_json("report.json", report)
     return report

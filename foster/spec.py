@@ -15,6 +15,7 @@ SCHEMA = 1
 DEFAULT_STEPS = 60  # outer ones, whatever the log and the budget
 METHODS = ("foster",)
 DEVICES = ("auto", "cpu", "cuda")
+MINILM_LAYERS = 6  # of the encoder that runs have by default; another one's are counted when it is read
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class RunSpec:
         _between("length", self.length, 2, 500)
         _between("students", self.students, 1, 100)
         _between("seed", self.seed, 0, 2**31 - 1)
-        _between("tuned_layers", self.tuned_layers, 0, 100)
+        _between("tuned_layers", self.tuned_layers, 0, MINILM_LAYERS if self.encoder == "minilm" else 100)
         if self.steps is not None:
             _between("steps", self.steps, 0, 1_000_000)
         if isinstance(self.regularisation, bool) or not isinstance(self.regularisation, int | float):

@@ -45,6 +45,18 @@ def measure(summary: Mapping[str, Any]) -> str:
     return f"{score(summary['mean'])}{spread}, n = {summary.get('n', 1)}"
 
 
+def version(report: Mapping[str, Any]) -> str:
+    """Which foster made a run, as its report has it: one of equal number may still learn otherwise.
+
+    >>> version({"version": "0.1.0", "engine": 16}), version({"version": "0.1.0"}), version({})
+    ('0.1.0, engine 16', '0.1.0, an earlier engine', 'unknown')
+    """
+    number, engine = report.get("version"), report.get("engine")
+    if not isinstance(number, str):
+        return "unknown"
+    return f"{number}, engine {engine}" if isinstance(engine, int) else f"{number}, an earlier engine"
+
+
 def size(byte_count: float) -> str:
     """
     >>> size(512), size(102400), size(3_400_000)

@@ -6,6 +6,7 @@ import json
 import struct
 from typing import Any
 
+from foster import words
 from foster.exporters.finished import FinishedRun
 
 FOLDER = "soft"
@@ -74,7 +75,7 @@ of unit length again:
 
 ## How to read it back
 
-With foster {run.report.get("version", "of the same version")} installed, in Python:
+With the foster that made it installed ({words.version(run.report)}), in Python:
 
 ```python
 from pathlib import Path

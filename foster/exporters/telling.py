@@ -158,4 +158,4 @@ def _dropped(data: Mapping[str, Any]) -> str:
 
 
 def _version(run: FinishedRun) -> str:
-    return str(run.report.get("version", "of an unknown version"))
+    return words.version(run.report)

@@ -36,7 +36,12 @@ def estimate(selection: Selection, source: Source, spec: RunSpec) -> bool:
         f"{words.plural(data.users, 'user')}, {words.plural(data.items, 'item')}, {words.plural(data.events, 'event')}."
     )
     span = forecast(spec, data, history.earlier(selection))
-    time = str(span) if span is not None else "No run has finished on such a device yet, so the time is not known."
+    if span is not None:
+        time = str(span)
+    elif spec.tuned_layers:
+        time = "No run with so many learning layers has finished here yet, so the time is not known."
+    else:
+        time = "No run has finished on such a device yet, so the time is not known."
     show(tag("p", f"{sizes} {time}", class_="hint"))
     return True
 

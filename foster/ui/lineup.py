@@ -200,8 +200,9 @@ def differences(entrants: Sequence[Entrant]) -> list[Difference]:
         if any(value != values[0] for value in values):
             texts = tuple(setting_text(field, value) for value in values)
             found.append(Difference(field, FIELD_NAMES.get(field, field.replace("_", " ").capitalize()), texts))
-    for field, of_report, name in (("version", "version", "Version of foster"), ("computed", "device", "Computed on")):
-        told = [str(entrant.report.get(of_report) or "unknown") for entrant in entrants]
+    made = [words.version(entrant.report) for entrant in entrants]
+    computed = [str(entrant.report.get("device") or "unknown") for entrant in entrants]
+    for field, name, told in (("version", "Version of foster", made), ("computed", "Computed on", computed)):
         if len(set(told)) > 1:
             found.append(Difference(field, name, tuple(plain(each, 40) for each in told)))
     return found

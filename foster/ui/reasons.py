@@ -164,12 +164,12 @@ def cautions(entrants: Sequence[Entrant], metric: Metric, part: Part) -> list[st
     if means and max(means) - min(means) > 1e-9:
         told = ", ".join(f"{letter} {words.score(score.mean)}" for letter, score in fulls.items())
         said.append(
-            f"The full-data models are not the same ({told}), for they depend on encoder, length and seed; each share "
-            "is taken of the run's own."
+            f"The full-data models are not the same ({told}), for they depend on encoder, length, seed and the version "
+            "of foster; each share is taken of the run's own."
         )
-    versions = sorted({str(each.report.get("version") or "unknown") for each in entrants})
+    versions = sorted({words.version(each.report) for each in entrants})
     if len(versions) > 1:
-        said.append(f"These runs were made by different versions of foster ({', '.join(versions)}).")
+        said.append(f"These runs were made by different versions of foster ({'; '.join(versions)}).")
     larger = [each.letter for each in entrants if each.stored.get(SOFT, 0) > each.stored.get("log", math.inf)]
     if larger:
         said.append(f"The soft set of {_and(larger)} takes more bytes than the log, so there it condenses nothing.")

@@ -17,8 +17,8 @@ from foster.ui.markup import plain, show, tag
 from foster.ui.sources import Source, encoder_name, encoders
 from foster.ui.states import note
 
-SEQUENCES = (1, 2, 5, 10, 20, 40, 60, 100)
-LENGTHS = (5, 10, 20, 30, 50, 100)
+SEQUENCES = (1, 2, 3, 5, 10, 15, 20, 30, 40, 60, 80, 100)
+LENGTHS = (5, 10, 15, 20, 30, 40, 50, 75, 100)
 REGULARISATION = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 DEVICE_NAMES = {"auto": "GPU if there is one", "cpu": "CPU", "cuda": "GPU"}
 FIELDS = ("sequences", "length", "regularisation", "steps", "students", "encoder", "tuned_layers", "seed", "device",
@@ -121,13 +121,15 @@ def spec_form(start: RunSpec) -> RunSpec | None:
 
 
 def _rest(keep: dict[str, Any]) -> dict[str, Any]:
-    """What stands folded under the three sliders."""
+    """What stands folded under the three sliders.
+
+    Numbers have no bounds here: a browser keeps one that is out of bounds to itself, and the run would start with the
+    number before it. The specification refuses it with a reason instead.
+    """
     with st.expander("Everything else"):
         steps = st.number_input(
             "Distillation steps",
-            0,
-            1_000_000,
-            None,
+            value=None,
             step=50,
             key="form-steps",
             **keep,
@@ -136,8 +138,7 @@ def _rest(keep: dict[str, Any]) -> dict[str, Any]:
         )
         students = st.number_input(
             "Fresh students a row",
-            1,
-            100,
+            step=1,
             key="form-students",
             **keep,
             help="Each row of the report is a mean over so many students.",
@@ -145,14 +146,13 @@ def _rest(keep: dict[str, Any]) -> dict[str, Any]:
         encoder = _encoder(keep)
         tuned_layers = st.number_input(
             "Encoder layers that learn",
-            0,
-            100,
+            step=1,
             key="form-tuned-layers",
             **keep,
             help="So many of the text encoder's last layers learn with every recommender, full-data and distilled; 0 "
             "leaves it as it is. Takes many times as long: meant for a GPU.",
         )
-        seed = st.number_input("Seed", 0, 2**31 - 1, key="form-seed", **keep)
+        seed = st.number_input("Seed", step=1, key="form-seed", **keep)
         device = st.segmented_control(
             "Computed on",
             DEVICES,
@@ -169,10 +169,10 @@ def _rest(keep: dict[str, Any]) -> dict[str, Any]:
         )
     return {
         "encoder": encoder,
-        "tuned_layers": int(tuned_layers or 0),
+        "tuned_layers": int(tuned_layers),
         "steps": None if steps is None else int(steps),
-        "students": int(students or 1),
-        "seed": int(seed or 0),
+        "students": int(students),
+        "seed": int(seed),
         "device": device or "auto",
         "report_test": report_test,
     }

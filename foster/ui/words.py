@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from foster.words import count, device, duration, measure, moment, ordinal, plural, score, share, size
+from foster.words import count, device, duration, measure, moment, ordinal, plural, score, share, size, version
 
-__all__ = ["count", "device", "duration", "measure", "moment", "ordinal", "plural", "score", "share", "size"]
+__all__ = ["count", "device", "duration", "measure", "moment", "ordinal", "plural", "score", "share", "size", "version"]

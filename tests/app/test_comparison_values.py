@@ -27,6 +27,7 @@ def entrant(letter: str, spec: RunSpec = SPEC, own_expert: bool = True, **change
     report = {
         "data": DATA,
         "version": "1",
+        "engine": 1,
         "device": "cpu",
         "stored_bytes": {"soft": 4000, "hard": 400, "log": 9000},
         "seconds": {"experts": 100.0, "distil": 50.0, "students": 70.0},
@@ -158,7 +159,11 @@ def test_runs_on_different_data_are_different_groups() -> None:
 def test_only_what_differs_is_listed_and_paths_are_not_shown() -> None:
     other = entrant("B", spec=replace(SPEC, data="/srv/secret/films", encoder="/srv/secret/bert"), version="2")
     found = {each.field: each.values for each in lineup.differences([entrant("A"), other])}
-    assert found == {"data": ("sample books", "films"), "encoder": ("minilm", "bert"), "version": ("1", "2")}
+    assert found == {
+        "data": ("sample books", "films"),
+        "encoder": ("minilm", "bert"),
+        "version": ("1, engine 1", "2, engine 1"),
+    }
     assert lineup.differences([entrant("A"), entrant("B")]) == []
 
 
@@ -166,7 +171,7 @@ def test_cautions_name_full_models_versions_and_sets_larger_than_their_log() -> 
     other = entrant("B", valid={"full": row(0.25), "soft": row(0.1)}, version="2", stored_bytes={"soft": 10, "log": 5})
     said = " ".join(reasons.cautions([entrant("A"), other], Metric.RECALL, Part.VALID))
     assert "(A 0.200, B 0.250)" in said
-    assert "different versions of foster (1, 2)" in said
+    assert "different versions of foster (1, engine 1; 2, engine 1)" in said
     assert "The soft set of B takes more bytes than the log" in said
     assert reasons.cautions([entrant("A"), entrant("B")], Metric.RECALL, Part.VALID) == []
 

@@ -30,6 +30,28 @@ def test_the_form_launches_what_it_says(store: Path, launched: list[RunSpec]) ->
     assert app.query_params["run"]
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("steps", -1, "steps is -1; give a whole number from 0 to 1000000"),
+        ("students", 0, "students is 0; give a whole number from 1 to 100"),
+        ("seed", 2**31, "seed is 2147483648; give a whole number from 0 to 2147483647"),
+        ("tuned-layers", 7, "tuned_layers is 7; give a whole number from 0 to 6"),
+    ],
+)
+def test_a_number_out_of_bounds_starts_nothing_and_forecasts_nothing(
+    store: Path, launched: list[RunSpec], field: str, value: int, said: str
+) -> None:
+    app = visit(PAGE)
+    check(app.number_input(key="form-steps").set_value(2).run())
+    check(app.number_input(key=f"form-{field}").set_value(value).run())
+    assert said in shown(app)
+    assert "positions, stored in at most" not in shown(app)
+    button = next(each for each in app.button if each.label == "Distil")
+    assert button.disabled
+    assert launched == []
+
+
 def test_a_set_as_large_as_the_log_is_said_to_save_no_bytes(store: Path) -> None:
     said = "about as much: what is saved is training time and sequences to read, not bytes."
     app = visit(PAGE)  # 20 × 20 on the sample
