@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import zip_longest
@@ -12,6 +13,7 @@ from itertools import zip_longest
 MAX_TEXT = 2_000  # characters of an item's text; encoders cut far earlier
 CATEGORY_FIELDS = ("genre", "genres", "category", "categories", "brand")
 OTHER = "other"
+SHARED = 4  # items of a kind, on average, that make a column of unknown name one of kinds
 
 _CONTROL_CHARACTERS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], " ")
 
@@ -68,16 +70,18 @@ class Catalog:
         """[V] one short label an item, for colouring.
 
         It is the first value (before '|', ',' or ';') of the first field there is of genre, genres, category,
-        categories and brand; of a path such as "Games > PC > Puzzle" it is the first level that not all items share.
-        "other" where there is none.
+        categories and brand, else of the first whose values have SHARED items each or more, but not all the same; of a
+        path such as "Games > PC > Puzzle" it is the first level that not all items share. "other" where there is none.
         """
-        name = next((name for name in CATEGORY_FIELDS if name in self.fields), None)
-        if name is None:
-            return (OTHER,) * len(self)
-        paths = [_path(value) for value in self.fields[name]]
-        levels = [set(level) - {None} for level in zip_longest(*paths)]
-        depth = next((depth for depth, level in enumerate(levels) if len(level) > 1), 0)
-        return tuple(path[: depth + 1][-1] if path else OTHER for path in paths)
+        known = {name.lower(): name for name in reversed(self.fields)}
+        named = next((known[name] for name in CATEGORY_FIELDS if name in known), None)
+        if named is not None:
+            return _labels(self.fields[named])
+        for column in self.fields.values():
+            labels = _labels(column)
+            if 1 < len({*labels} - {OTHER}) <= sum(label != OTHER for label in labels) / SHARED:
+                return labels
+        return (OTHER,) * len(self)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -87,6 +91,13 @@ class Catalog:
     @cached_property
     def _rows(self) -> dict[str, int]:
         return {item: row for row, item in enumerate(self.ids)}
+
+
+def _labels(column: Sequence[str]) -> tuple[str, ...]:
+    paths = [_path(value) for value in column]
+    levels = [set(level) - {None} for level in zip_longest(*paths)]
+    depth = next((depth for depth, level in enumerate(levels) if len(level) > 1), 0)
+    return tuple(path[: depth + 1][-1] if path else OTHER for path in paths)
 
 
 def _path(value: str) -> list[str]:

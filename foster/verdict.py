@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import hypot
 from typing import Any
 
 from foster import words
@@ -55,7 +56,11 @@ def sentence(report: Mapping[str, Any]) -> str:
         said += f"; as many real sequences drawn at random reach {words.share(random)}"
     said += "."
     if (start := of_full(rows, "start_soft")) is not None:
-        said += f" Before the first step of the distillation it was {words.share(start)}."
+        said += f" Before the first step of the distillation it was {words.share(start)}"
+        spread = hypot(*(float(rows[name][METRIC].get("std") or 0) for name in ("soft", "start_soft")))
+        if abs(soft - start) <= spread / float(rows["full"][METRIC]["mean"]):
+            said += ": no clear difference, the labels that it begins with do the work"
+        said += "."
     others = {name: share for name in CONTROLS if (share := of_full(rows, name)) is not None}
     if others:
         best = max(others, key=others.__getitem__)

@@ -59,6 +59,15 @@ def test_category_is_the_first_value_of_the_first_known_field(
     assert Catalog(("1",), ("One",), fields).category == (category,)
 
 
+def test_a_column_of_another_name_is_a_category_where_its_values_are_shared() -> None:
+    ids = tuple(map(str, range(9)))
+    maker, dept = tuple(f"m{n}" for n in ids), ("tea",) * 5 + ("bread",) * 3 + ("",)
+    unshared = {"maker": maker, "aisle": ("1",) * 9}  # as many makers as items, one aisle for all
+    assert Catalog(ids, ids, {**unshared, "dept": dept}).category == ("tea",) * 5 + ("bread",) * 3 + ("other",)
+    assert Catalog(ids, ids, unshared).category == ("other",) * 9
+    assert Catalog(ids, ids, {"dept": dept, "Genre": maker}).category == maker, "a known name comes first"
+
+
 def test_category_of_a_path_is_its_first_level_that_tells_items_apart() -> None:
     paths = ("Games > PC > Puzzle", "Games > Wii ; Games > PC", "Games", "", "Games > PC, Toys > Dolls")
     catalog = Catalog(("1", "2", "3", "4", "5"), ("a", "b", "c", "d", "e"), {"category": paths})

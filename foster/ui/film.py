@@ -54,12 +54,19 @@ def film(scenes: Sequence[Scene], wall: Sequence[str], log: str, result: str, he
         over_time = zip(*(scene.rows[line].places[:POSITIONS] for scene in scenes), strict=True)
         cells = [_cell(places, times, largest) for places in over_time]
         grid.append(tag("div", tag("span", str(row.number + 1), class_="number"), *cells, class_="film-row"))
-    bricks = [tag("bdi", plain(title, 44), style=_brick(number)) for number, title in enumerate(wall[:WALL])]
+    fitting = WALL * len(grid) // SEQUENCES  # of a few sequences the stage is low
+    bricks = [tag("bdi", plain(title, 44), style=_brick(number)) for number, title in enumerate(wall[:fitting])]
+    columns = max((len(row.places[:POSITIONS]) for row in scenes[0].rows), default=POSITIONS)
     said = [_caption(scene, scene is scenes[-1], result) for scene in scenes]
     captions = [_timed("p", span.value, span) for span in [Span(log, -1, FIRST - 0.35), *_spans(said, times)]]
     picture = tag(
         "div",
-        tag("div", tag("div", *bricks, class_="film-wall"), tag("div", *grid, class_="film-grid"), class_="film-stage"),
+        tag(
+            "div",
+            tag("div", *bricks, class_="film-wall"),
+            tag("div", *grid, class_="film-grid", style=f"--columns:{columns}"),
+            class_="film-stage",
+        ),
         tag("div", *captions, class_="film-caption"),
         tag("div", tag("b"), class_="film-clock"),
         class_="film-picture",

@@ -49,9 +49,10 @@ def sequences(selection: Selection, run: Run, status: RunStatus) -> None:
     rows = _in(form, load.rows(run, None if now == RESULT else int(now)))
     others = [] if other is None else _in(form, other.rows())
     if other is None:
-        moment.figures(run, now)
         if form is Form.HARD and (said := _worth_of_lists(run)):
             show(tag("p", said, class_="moment"))
+        else:
+            moment.figures(run, now)
         show(titles.stats(summary.figures(rows)))
     else:
         _both((run, label(run, status), now), rows, other, others, form)

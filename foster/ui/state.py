@@ -123,4 +123,6 @@ def label(run: Run, status: RunStatus) -> str:
         return f"Demo: {asked}"
     if name := plain(read_label(run).name, 60):
         asked = f"{name} · {asked}"
-    return f"{asked} · {'paused' if status.paused else status.state} · {words.moment(status.created)}"
+    now = "paused" if status.paused else status.state
+    # that a run has finished goes without saying, and the header has no room for it
+    return f"{asked}{'' if status.state is RunState.DONE else f' · {now}'} · {words.moment(status.created)}"

@@ -95,7 +95,9 @@ def _offer(make: Callable[[], Any]) -> Any:
     try:
         return make()
     except UserError as error:
-        note("This cannot be used as it is", f"{str(error)[:1].upper()}{str(error)[1:]}.", "bad")
+        said = str(error)
+        begins = said[:1] if "." in said.partition(" ")[0] else said[:1].upper()  # a file keeps its name
+        note("This cannot be used as it is", f"{begins}{said[1:]}.", "bad")
         return None
 
 
@@ -179,7 +181,8 @@ def _roles(log: pa.Table, items: pa.Table | None, key: str) -> Roles | None:
                 foreign.described_by(texts, items is not None),
                 format_func=lambda name: column_label(described, name),
                 key=f"more-{key}-{zlib.crc32('/'.join(texts).encode())}",
-                help="Further columns that say what an item is, such as maker or genre. The text encoder reads them.",
+                help="Further columns that say what an item is, such as maker or genre. The text encoder reads them, "
+                "and the first one of kinds (genre, category, or any few values that items share) colours the map.",
             )
     missing = [label for label, chosen in (("users", user), ("items", item), ("times", time), ("titles", title),
                                            ("item ids in the file of items", item_key if items is not None else ""))
@@ -188,7 +191,9 @@ def _roles(log: pa.Table, items: pa.Table | None, key: str) -> Roles | None:
         hint = (
             " If the titles are in a file of their own, add it above." if "titles" in missing and items is None else ""
         )
-        note("Not all columns are known yet", f"Choose the column of {' and of '.join(missing)}.{hint}")
+        *others, last = missing
+        which = f"columns of {', '.join(others)} and {last}" if others else f"column of {last}"
+        note("Not all columns are known yet", f"Choose the {which}.{hint}")
         return None
     return _offer(lambda: Roles(str(user), str(item), time or None, str(title), item_key, tuple(more)))
 

@@ -209,7 +209,7 @@ def test_parquet_and_json_lines_are_brought_too(store: DataStore) -> None:
         (LOG.replace("Book", "Böök").encode("latin-1"), "is not UTF-8 text; save the file as UTF-8"),
         (LOG.replace("2020-01-02", "tomorrow").encode(), "'tomorrow' is not a time"),
         (b"reader;book;when;title\nr;b;1;T\n", "no user has 3 events or more"),
-        (b"a,b\n1,2\n", "Choose the column of users and of items and of times and of titles. If the titles are"),
+        (b"a,b\n1,2\n", "Choose the columns of users, items, times and titles. If the titles are"),
         (b"a,b\n1,2,3\n", "is not a readable table"),
         (b"\x00\xff" * 1000, "is not UTF-8"),
     ],
@@ -294,6 +294,7 @@ def test_an_encoder_that_is_not_listed_is_never_passed_on(monkeypatch: pytest.Mo
     """A forged message can put any text into a widget's value."""
     monkeypatch.setenv("FOSTER_ENCODERS", "org/model")
     monkeypatch.setattr("streamlit.selectbox", lambda *given, **more: "/etc/passwd")
+    monkeypatch.setattr("streamlit.number_input", lambda *given, **more: 1)  # without a session it would say 0
     spec = widgets.spec_form(RunSpec())
     assert spec is not None
     assert spec.encoder == "minilm"

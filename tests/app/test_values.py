@@ -303,7 +303,11 @@ def test_scores_compare_with_everything() -> None:
     )
     others = {"start_soft": row(0.16), "teacher_uniform": row(0.15), "bigram": row(0.1), "start_hard": row(0.19)}
     told = scores.sentence({**report, "valid": report["valid"] | others}).replace("\u00a0", " ")
-    assert "Before the first step of the distillation it was 80 %." in told
+    assert (
+        "Before the first step of the distillation it was 80 %: no clear difference, the labels that it begins" in told
+    )
+    clear = scores.sentence({**report, "valid": report["valid"] | {"start_soft": row(0.13)}}).replace("\u00a0", " ")
+    assert clear.endswith("Before the first step of the distillation it was 65 %.")
     assert told.endswith("The best control, “Uniform items, a teacher's labels”, reaches 75 %.")
     assert scores.split_of({**report, "test": report["valid"]})[0] == "test"
     assert scores.bars({"valid": {}}) is None

@@ -52,7 +52,7 @@ def test_a_researcher_brings_a_log_distils_it_and_takes_it_away(
         pick.nth(0).set_input_files(files[0])
         page.wait_for_selector("text=The first rows")
         visitor.idle()
-        assert "Choose the column of users and of titles" in visitor.text()
+        assert "Choose the columns of users and titles" in visitor.text()
         pick.nth(1).set_input_files(files[1])
         page.wait_for_selector("text=The first items")
         visitor.choose("Users", "borrower")
