@@ -9,7 +9,7 @@ most like of them; MAX_ITEMS are on the map. V items, M sequences.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +21,12 @@ from scipy import sparse
 from scipy.sparse.linalg import eigsh
 
 from foster.interactions import Interactions
-from foster.layout import Rows, aligned, beside, layout
+from foster.layout import Rows, aligned, beside, layout, neighbours
 from foster.run_files import replace_file
 
 MAX_ITEMS = 100_000
 LAID_OUT = 20_000
+NEAR, JUDGED = 10, 5_000  # neighbours that a view should keep, of so many items, the most popular
 VERSION = 2  # of how a layout is made; another one does not find what this one kept
 
 Report = Callable[[float, str], None]
@@ -76,7 +77,8 @@ def item_map(
     cache: Path,
     report: Report = silent,
 ) -> pd.DataFrame:
-    """x and y of the real, synthetic and text view for the most popular MAX_ITEMS items, and their synthetic mass.
+    """x and y of the real, synthetic and text view for the most popular MAX_ITEMS items, their synthetic mass, and for
+    JUDGED of them which share of their NEAR neighbours in the log the synthetic sequences and the texts keep (`kept`).
 
     totals: label mass of every item in every sequence [M, V]; features: public text features [V, D_text]; cache: folder
     in which `kept_layouts` lie, read and written.
@@ -98,8 +100,29 @@ def item_map(
     columns: dict[str, np.ndarray] = {"item": ranked.astype(np.int32)}
     for name, places in (("real", real), ("synthetic", synthetic), ("text", text)):
         columns |= {f"x_{name}": places[:, 0], f"y_{name}": places[:, 1]}
+    judged = ranked[:JUDGED]
+    others = {"synthetic": synthetic_profiles(totals), "text": features}
+    shares = kept(real_profiles(train, n_items)[judged], {name: rows[judged] for name, rows in others.items()})
+    for name, share in shares.items():
+        columns[f"kept_{name}"] = np.pad(share, (0, len(ranked) - len(judged)), constant_values=np.nan)
     table = pd.DataFrame({**columns, "mass": totals.sum(0)[ranked]})
     return table.sort_values("item", ignore_index=True)
+
+
+def kept(real: Rows, others: Mapping[str, Rows]) -> dict[str, Rows]:
+    """Of each item's NEAR nearest by its real profile [n, D], the share that is among its NEAR nearest by each of the
+    others [n, D'], too: [n], of profiles themselves, as a layout loses some. NaN for items that stand with no other in
+    the log, and for all of few items, of which many are neighbours by chance."""
+    if len(real) <= 2 * NEAR:
+        return {name: np.full(len(real), np.nan, dtype=np.float32) for name in others}
+    near, alone = neighbours(real, NEAR), ~real.any(1)
+    found = {}
+    for name, rows in others.items():
+        both = np.concatenate([near, neighbours(rows, NEAR)], axis=1)
+        both.sort(axis=1)
+        share = ((both[:, 1:] == both[:, :-1]).sum(1) / NEAR).astype(np.float32)
+        found[name] = np.where(alone, np.nan, share).astype(np.float32)
+    return found
 
 
 def kept_layouts(train: Interactions, features: NDArray[np.float32], cache: Path) -> tuple[Path, Path]:

@@ -78,6 +78,11 @@ def beside(rows: Rows, known: Rows, places: Rows, progress: Progress = none) -> 
     return np.asarray((weights[..., None] * places[found]).sum(1), dtype=np.float32)
 
 
+def neighbours(rows: Rows, k: int) -> NDArray[np.int64]:
+    """Indices [V, k] of the k ≤ V − 1 nearest others by cosine of rows [V, D], the nearest first."""
+    return _nearest(_unit(rows), None, k, none)[0]
+
+
 def aligned(places: Rows, onto: Rows) -> Rows:
     """`places` turned and mirrored, not bent, so that each point lies as near as can be to its own in `onto`."""
     moved, fixed = places - places.mean(0), onto - onto.mean(0)

@@ -307,7 +307,9 @@ def _result(
         for axis in ("x", "y")
     }
     mass = world.dirichlet(np.full(len(items), 0.3)) * count * length
-    pd.DataFrame({"item": items["item"], **places, "mass": mass}).to_parquet(folder / "map.parquet", index=False)
+    kept = {f"kept_{view}": np.full(len(items), share) for view, share in (("synthetic", 0.36), ("text", 0.31))}
+    table = pd.DataFrame({"item": items["item"], **places, **kept, "mass": mass})
+    table.to_parquet(folder / "map.parquet", index=False)
     hard = {"schema": 1, "sequences": [[ids[row[0]] for row in rows] for rows in top]}
     _json(folder / "hard.json", hard)
     planted = {

@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 import foster.item_map
 from foster.cooccurrence import soft_cooccurrence
 from foster.interactions import Interactions
-from foster.item_map import item_map, kept_layouts, real_profiles, synthetic_profiles
+from foster.item_map import NEAR, item_map, kept, kept_layouts, real_profiles, synthetic_profiles
 
 
 def two_groups(users: int = 40, each: int = 12) -> Interactions:
@@ -64,6 +64,39 @@ def test_groups_stay_apart_in_every_view_and_can_be_followed(tmp_path: Path) -> 
     assert one.equals(same)
     assert one.item.tolist() == list(range(24))
     assert one["mass"].tolist() == pytest.approx(totals.sum(0).tolist())
+
+
+def test_a_view_keeps_the_neighbours_it_has_in_common_with_the_log() -> None:
+    draw = np.random.default_rng(0)
+    real = draw.normal(size=(60, 5)).astype(np.float32)
+    unlike = draw.normal(size=(60, 5)).astype(np.float32)
+    real[7] = 0  # stands with no other in the log
+    found = kept(real, {"same": 3 * real, "unlike": unlike})
+    judged = np.arange(60) != 7
+    assert np.isnan(found["same"][7])
+    assert np.isnan(found["unlike"][7])
+    assert found["same"][judged].min() >= 1 - 1 / NEAR, "only the item of nothing may come in between"
+
+    unit = real / np.maximum(np.linalg.norm(real, axis=1, keepdims=True), 1e-9)
+    other = unlike / np.linalg.norm(unlike, axis=1, keepdims=True)
+    for item in (0, 31, 59):
+        ranked = (np.argsort(-(rows @ rows[item]), kind="stable").tolist() for rows in (unit, other))
+        first, second = ({row for row in order if row != item} & {*order[: NEAR + 1]} for order in ranked)
+        assert found["unlike"][item] == pytest.approx(len(first & second) / NEAR)
+    few = kept(real[: 2 * NEAR], {"same": real[: 2 * NEAR]})
+    assert np.isnan(few["same"]).all()
+
+
+def test_only_the_most_popular_items_are_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    totals, features = planted_run()
+    monkeypatch.setattr(foster.item_map, "JUDGED", 22)
+    table = item_map(two_groups(), totals, features, tmp_path)
+    for view in ("synthetic", "text"):
+        share = table[f"kept_{view}"]
+        assert share.notna().sum() == 22
+        assert share.min() >= 0
+        assert share.max() <= 1
+        assert share.mean() > 0.8, "the planted groups are the same in every view"
 
 
 def test_what_no_result_changes_is_laid_out_once(tmp_path: Path) -> None:

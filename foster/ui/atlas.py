@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from foster.runs import Run, RunStatus
-from foster.ui import address, chosen, load, maps, moment, words
+from foster.ui import address, chosen, load, maps, moment, near, words
 from foster.ui.area import Area
 from foster.ui.chosen import Chosen
 from foster.ui.maps import Colour, Drag, View
@@ -80,6 +80,8 @@ def item_map(run: Run, status: RunStatus) -> None:
             config=_CONFIG,
         )
         st.caption(_legend(now, sight, colour, drawn, bool(mask.any())))
+        if sight is Sight.BESIDE and (counts := near.kept(points)) is not None:
+            show(tag("p", _kept(*counts), class_="say"))
     with right:
         picked(points, mask, found, rows)
     _table(points, found)
@@ -129,6 +131,14 @@ def _users(points: pd.DataFrame, rows: list[Row]) -> np.ndarray:
     return points["item"].map(counts).fillna(0).to_numpy(dtype=int)
 
 
+def _kept(by_sequences: float, by_texts: float, by_chance: float) -> str:
+    return (
+        f"Do the two pictures agree? Of an item's {near.NEAR} nearest neighbours in the log, {by_sequences:.1f} on "
+        f"average are among its {near.NEAR} nearest in the sequences of the result, too. Of its nearest by text it "
+        f"would be {by_texts:.1f}, by chance {by_chance:.1f}. Counted before the items were laid out flat."
+    )
+
+
 def _drawn(views: tuple[View, ...]) -> None:
     """What was drawn or pressed on the map goes to the address; a new drawing takes the place of all before."""
     selection = st.session_state[CHART]["selection"]
@@ -141,7 +151,8 @@ def _drawn(views: tuple[View, ...]) -> None:
 def _legend(now: str, sight: Sight, colour: Colour, drawn: maps.Drawn, chosen: bool) -> str:
     said = ["Chosen items stand in a double ring, dark and light."] if chosen else []
     if colour is Colour.CATEGORY:
-        said.append("Size: training events" + (", on the right synthetic mass." if sight is Sight.BESIDE else "."))
+        much = ", in the synthetic picture how much the sequences recommend it (its synthetic mass)."
+        said.append("Size: training events" + (much if sight is Sight.BESIDE else "."))
     if now != RESULT:
         said.append("Synthetic mass at a step counts the ten likeliest of each position; places are the result's.")
     if drawn.course:
@@ -180,9 +191,13 @@ def _table(points: pd.DataFrame, found: Chosen) -> None:
             "category": "Category",
             "popularity": st.column_config.NumberColumn("Training events", format="localized"),
             "mass": st.column_config.NumberColumn(
-                "Synthetic mass", format="%.2f", help="How many positions of the synthetic sequences this item fills"
+                "Synthetic mass",
+                format="%.2f",
+                help="How often the sequences recommend it: its weight in the labels, added up over all positions",
             ),
-            "sequences": st.column_config.NumberColumn("In sequences", help="How many show it on one of their cards"),
+            "sequences": st.column_config.NumberColumn(
+                "In sequences", help="How many read or recommend it on one of their cards"
+            ),
             "item_id": "Item id",
         },
     )

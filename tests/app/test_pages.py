@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from run_folders import HOSTILE, TITLES, held, lay_run
 from streamlit.testing.v1 import AppTest
@@ -217,6 +218,17 @@ def test_the_hard_form_has_no_weights(store: Path) -> None:
     assert re.search(
         r"Fresh students on these plain lists reach Recall@10 0\.\d{3} on \w+ items, \d+\u00a0% of full data", hard
     )
+
+
+def test_the_map_says_whether_its_pictures_agree(store: Path) -> None:
+    folder = lay_run(store)
+    app = visit("pages/map.py", run=RUN)
+    assert "3.6 on average are among its 10 nearest in the sequences of the result" in shown(app)
+    assert "Of its nearest by text it would be 3.1" in shown(app)
+    assert "Do the two pictures agree?" not in shown(visit("pages/map.py", run=RUN, sight="text"))
+    table = pd.read_parquet(folder / "map.parquet")
+    table.drop(columns=["kept_text", "kept_synthetic"]).to_parquet(folder / "map.parquet")
+    assert "Do the two pictures agree?" not in shown(visit("pages/map.py", run=RUN))
 
 
 def test_the_map_lists_what_a_search_finds(store: Path) -> None:

@@ -18,8 +18,9 @@ import pandas as pd
 import pytest
 from run_folders import HOSTILE
 
+import foster.item_map
 from foster.item_map import LAID_OUT
-from foster.ui import charts, film, maps, markup, moment, palette, scores, titles
+from foster.ui import charts, film, maps, markup, moment, near, palette, scores, titles
 from foster.ui.area import MOST_CORNERS, Area
 from foster.ui.rows import UNKNOWN, Option, Place, Row, rows_of_snapshot, without_history
 from foster.ui.summary import figures
@@ -319,6 +320,15 @@ def test_json_of_a_figure_is_small() -> None:
     table = points(20_000)
     figure = maps.item_map(table, [maps.View.TEXT], maps.Colour.CATEGORY, np.zeros(20_000, dtype=bool)).figure
     assert len(json.dumps(figure.to_plotly_json(), default=lambda value: np.asarray(value).tolist())) < 8e6
+
+
+def test_a_map_says_how_many_neighbours_are_kept_where_it_knows() -> None:
+    judged = pd.DataFrame({"kept_synthetic": [0.5, 0.3] * 50 + [0.4], "kept_text": [0.2] * 101})
+    table = pd.concat([judged, pd.DataFrame({"kept_synthetic": [np.nan], "kept_text": [np.nan]})])
+    assert near.kept(table) == (pytest.approx(4.0), pytest.approx(2.0), pytest.approx(1.0))
+    assert near.kept(table.iloc[101:]) is None, "none was judged"
+    assert near.kept(table[["kept_text"]]) is None, "a map of an earlier version"
+    assert near.NEAR == foster.item_map.NEAR
 
 
 def test_an_area_holds_what_lies_inside() -> None:
