@@ -59,6 +59,14 @@ def test_it_says_how_students_of_plain_sequences_are_asked(run: Run) -> None:
         assert ("| On plain sequences | steps 120" in card) == isinstance(told, dict)
 
 
+def test_one_student_has_no_spread(run: Run) -> None:
+    file = run.path / "report.json"
+    report = json.loads(file.read_text())
+    report["valid"]["full"]["recall@10"] = {"mean": 0.151, "std": 0.0, "n": 1}
+    file.write_text(json.dumps(report))
+    assert "| Everything | 0.1510 (1) |" in _card(run)
+
+
 def test_it_says_source_budget_recipe_metrics_bytes_nearness_and_limits(run: Run) -> None:
     card = _card(run)
     for said in (

@@ -14,7 +14,7 @@ from foster.markup import plain
 from foster.verdict import NAMES, of_full, sentence
 
 _TABLES = {
-    "sequences": "the hard form: sequence, position, item_id, title, one row an event",
+    "sequences": "the hard form: sequence, position (both from 0, in the app from 1), item_id, title, one row an event",
     "recommendations": "the soft form, readable: what each position reads and recommends, with weights",
     "items": "the catalogue: item (row), item_id, title, category, popularity (training events)",
     "nearness": "overlap with the nearest real user, repetition and diversity of each hard sequence",
@@ -138,7 +138,8 @@ def _results(run: FinishedRun) -> str:
 def _measure(summary: Mapping[str, Any] | None) -> str:
     if not summary or summary.get("mean") is None:
         return "–"
-    return f"{summary['mean']:.4f} ± {summary.get('std') or 0:.4f} ({summary.get('n', 1)})"
+    spread = f" ± {summary.get('std') or 0:.4f}" if summary.get("n", 1) > 1 else ""
+    return f"{summary['mean']:.4f}{spread} ({summary.get('n', 1)})"
 
 
 def _share(rows: Mapping[str, Any], name: str) -> str:

@@ -145,7 +145,7 @@ def _titles(log: Log) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         show(tag("h2", "Every title"), width="content")
         st.space("stretch")
-        query = address.search("q", "Search the titles", placeholder="A word of a title", width=260,
+        query = address.search("q", "Search the titles", placeholder="A part of a title", width=260,
                                label_visibility="collapsed")  # fmt: skip
     table = datasets.items_table(log)
     if query:

@@ -91,7 +91,7 @@ def _moment(run: Run) -> tuple[str, list[Row], maps.Drawn]:
     """Which moment is shown, the sequences at it, and the one of them that the address asks to draw."""
     left, middle, right = st.columns([3, 3, 6], gap="medium")
     with left:
-        address.search("q", "Search the titles", placeholder="A word of a title")
+        address.search("q", "Search the titles", placeholder="A part of a title")
     moments = moment.moments(run)
     if not moments:
         return RESULT, [], maps.Drawn()

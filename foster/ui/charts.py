@@ -106,7 +106,8 @@ def losses(
             col=1,
             font_size=13,
         )
-    figure.update_xaxes(range=[0, 1.015 * steps] if steps else None, zeroline=False)
+    whole = {"dtick": 1} if steps and steps < 10 else {}  # there is no half a step
+    figure.update_xaxes(range=[0, 1.015 * steps] if steps else None, zeroline=False, **whole)
     figure.update_xaxes(title_text="step", row=len(panels), col=1)
     if marked is not None:
         figure.add_vline(x=marked, line={"color": palette.GREY, "width": 1.5, "dash": "dash"})

@@ -24,7 +24,7 @@ class View(StrEnum):
 
 UNASKED, LOOKED_AT = 2, 20  # runs that stand beside the first when the address names none
 VIEWS = {View.RUNS: "Runs side by side", View.GRID: "Budget × γ"}
-_CHART = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "select2d"]}
+_CHART = {"displayModeBar": False}  # it would lie over the legend on a phone
 SCALES = {contest.Scale.SHARE: "Share of full data", contest.Scale.SCORE: "Score"}
 BUDGETS = {contest.Budget.SEQUENCES: "By sequences", contest.Budget.BYTES: "By stored bytes"}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from foster.errors import UserError
 from foster.spec import RunSpec
 from foster.ui import datasets, history, words
@@ -10,6 +12,7 @@ from foster.ui.markup import Markup, show, tag
 from foster.ui.sources import Source
 from foster.ui.state import Selection
 from foster.ui.states import note
+from foster.ui.widgets import LENGTHS, SEQUENCES
 
 ALIKE = 0.8  # of the log: a set above this saves hardly any bytes
 
@@ -26,7 +29,7 @@ def estimate(selection: Selection, source: Source, spec: RunSpec) -> bool:
     said = f"{words.count(spec.sequences * spec.length)} positions, stored in at most {words.size(most)}."
     said += f" The training log itself takes {words.size(data.log_bytes)}"
     if most > data.log_bytes:
-        said += ", which is less: choose a smaller budget, or the set saves nothing."
+        said += f", which is less: {_smaller(spec, data.log_bytes)}."
     elif most > ALIKE * data.log_bytes:
         said += ", about as much: what is saved is training time and sequences to read, not bytes."
     else:
@@ -44,6 +47,20 @@ def estimate(selection: Selection, source: Source, spec: RunSpec) -> bool:
         time = "No run has finished on such a device yet, so the time is not known."
     show(tag("p", f"{sizes} {time}", class_="hint"))
     return True
+
+
+def _smaller(spec: RunSpec, log_bytes: int) -> str:
+    """Which budget of the form saves bytes."""
+    fitting = [
+        (sequences * length, sequences, length)
+        for length in (*LENGTHS, spec.length)
+        for sequences in (*SEQUENCES, spec.sequences)
+        if length <= spec.length and at_most(replace(spec, sequences=sequences, length=length), log_bytes) <= log_bytes
+    ]
+    if not fitting:
+        return "so small a log cannot be stored in less, though its sequences can still be read"
+    _, sequences, length = max(fitting)
+    return f"this set saves nothing, one of {sequences} × {length} would"
 
 
 def _dots(sequences: int, length: int) -> Markup:

@@ -61,7 +61,7 @@ def recommending(title: str, broken: str) -> Shown:
         ("The truth itself", words.score(whole.best), "no model can beat this"),
     )
     say = {
-        "nothing": f"From {words.count(400)} readers the model learned to guess the next book in "
+        "nothing": f"From {words.count(400)} readers the model learned to have the next book among its first three in "
         f"{words.share(whole.hits)} of cases; the best possible is {words.share(whole.best)}.",
         "order": f"Each reader keeps the same books in a random order. What comes next can no longer be learned: "
         f"Recall@3 falls from {words.score(whole.hits)} to {words.score(worse.hits)}.",
@@ -272,7 +272,8 @@ def judging(number: int, broken: str) -> Shown:
             f"Fresh students that saw only the stored file: the soft form is worth "
             f"{words.share(fresh.soft.mean() / fresh.everything)} of everything, the hard form "
             f"{words.share(fresh.hard.mean() / fresh.everything)}, no data at all "
-            f"{words.share(fresh.nothing.mean() / fresh.everything)}, as texts alone know something."
+            f"{words.share(fresh.nothing.mean() / fresh.everything)}, as texts alone know something"
+            f"{'' if fresh.hard.mean() > fresh.nothing.mean() else ' and so few plain lists unlearn it'}."
         )
     return Shown(lesson_charts.students(rows, {"everything": here.everything}), figures, say)
 

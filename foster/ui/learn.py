@@ -159,3 +159,6 @@ def _onward(number: int) -> None:
             )
             if name == "Previous":
                 st.space("stretch")
+        if number == len(LESSONS):
+            st.page_link("pages/distil.py", label="Distil a log", icon=":material/science:",
+                         query_params=address.carried(lesson=None, **dict.fromkeys(OF_ONE_LESSON)))  # fmt: skip

@@ -121,9 +121,9 @@ def agreement_text(shown: Sequence[Shown]) -> str:
     said += f"; {', '.join(rest)}." if rest else "."
     if reference.places and first.places:
         if reference.places[0].item == first.places[0].item:
-            said += " Both put the same title first."
+            said += f" The first title is the same with everything and with {_called(first.row)}."
         else:
-            said += " They do not put the same title first."
+            said += f" The first title is not the same with everything and with {_called(first.row)}."
     return said
 
 

@@ -29,7 +29,7 @@ STEPS = {
     "distil": "Step takes one step of the distillation.",
     "students": "Step trains one student.",
 }
-_CHART = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "select2d"]}
+_CHART = {"displayModeBar": False}  # it would lie over the first chart's title on a phone
 
 
 def pace(run: Run, status: RunStatus) -> float | None:
@@ -102,6 +102,14 @@ def _controls(store: RunStore, run: Run, status: RunStatus) -> None:
                 icon=":material/scatter_plot:",
                 query_params=address.carried(run=run.id),
             )
+        if status.state is RunState.DONE:
+            for page, what, icon in (("compare", "Compare", "compare_arrows"), ("recommend", "Recommend", "checklist")):
+                st.page_link(
+                    f"pages/{page}.py",
+                    label=what,
+                    icon=f":material/{icon}:",
+                    query_params=address.carried(run=run.id),
+                )
 
 
 def _buttons(store: RunStore, run: Run, status: RunStatus) -> None:

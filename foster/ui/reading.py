@@ -42,7 +42,7 @@ def sequences(selection: Selection, run: Run, status: RunStatus) -> None:
     with left:
         form = _form(now)
     with right:
-        query = address.search("q", "Search the titles", placeholder="A word of a title")
+        query = address.search("q", "Search the titles", placeholder="A part of a title")
     with last:
         chosen_run = second.menu(selection, run)
     other = None if chosen_run is None else second.at(chosen_run, now, hard=form is Form.HARD)

@@ -45,11 +45,12 @@ LESSONS: tuple[Lesson, ...] = (
             "The model never sees a book's number. It reads the text, places the book among the others, and after each "
             "book bets on the next. So it can bet on a book that it has never met.",
         ),
-        r"\begin{array}{l} e_i = \mathrm{norm}(W f_i) \\[6pt]"
+        r"\begin{array}{l} e_i = \mathrm{norm}\big(W f_i + a(W f_i)\big) \\[6pt]"
         r"p(i \mid \text{past}) = \mathrm{softmax}_i\,(h \cdot e_i / \tau) \end{array}",
         (
             ("f_i", "features", "frozen text features"),
             ("W", "SequentialRecommender.projection", "learned, one for all items"),
+            ("a", "SequentialRecommender.adapter", "a small network; none in this small world"),
             ("e_i", "item_table", "at input and output alike"),
             ("h", "forward", "state after the past"),
             ("τ", "RecommenderConfig.temperature", "sharpness"),

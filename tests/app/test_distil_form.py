@@ -60,6 +60,22 @@ def test_a_set_as_large_as_the_log_is_said_to_save_no_bytes(store: Path) -> None
     assert said not in shown(check(app.run()))
 
 
+def test_a_set_larger_than_the_log_is_told_with_one_that_is_not(store: Path) -> None:
+    app = visit(PAGE)
+    app.select_slider(key="form-sequences").set_value(100)
+    app.select_slider(key="form-length").set_value(100)
+    assert "which is less: this set saves nothing, one of 80 × 100 would." in shown(check(app.run()))
+
+
+def test_of_a_tiny_log_no_set_saves_bytes(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    (folder / "items.csv").write_text("item_id,title\na,A\nb,B\nc,C\n")
+    (folder / "interactions.csv").write_text("user_id,item_id,timestamp\nu,a,1\nu,b,2\nu,c,3\nv,c,1\nv,b,2\nv,a,3\n")
+    monkeypatch.setenv("FOSTER_DATA", str(folder))
+    assert "so small a log cannot be stored in less, though" in shown(visit(PAGE, data="tiny"))
+
+
 def test_a_gpu_that_is_not_there_is_refused_before_there_is_a_run(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     app = visit(PAGE)

@@ -45,7 +45,7 @@ def test_an_example_is_continued_by_every_student(store: Path) -> None:
         said.split()
     )
     assert "Of the 10 titles that the student of everything recommends" in said
-    assert "Both put the same title first." in said
+    assert "The first title is the same with everything and with the distilled set." in said
 
 
 def test_the_first_reader_is_typical_by_a_rule_that_is_told(store: Path) -> None:
@@ -194,7 +194,7 @@ def test_shifts_and_agreement_are_against_everything() -> None:
     assert [lists.shift_text(shift) for shift in shown[1].agreement.shifts] == ["↑2", "↓1", "new", "="]
     assert lists.agreement_text(shown) == (
         "Of the 4 titles that the student of everything recommends, the one of the distilled set names 3; "
-        "random sequences 0. They do not put the same title first."
+        "random sequences 0. The first title is not the same with everything and with the distilled set."
     )
     table = lists.as_table(shown, [f"t{i}" for i in range(10)])
     assert table[0]["Distilled, soft"] == "t3 (↑2)"

@@ -34,7 +34,7 @@ def test_a_large_map_is_drawn_and_every_item_can_be_found(tmp_path: Path, chromi
             assert "scattergl" in kinds
             tab.keep(f"large-map-{scheme}")
             assert tab.violations() == []
-            search = tab.page.get_by_placeholder("A word of a title")
+            search = tab.page.get_by_placeholder("A part of a title")
             search.fill(rare)
             search.press("Enter")
             tab.page.get_by_text("1 item with").wait_for()
