@@ -146,7 +146,7 @@ def _references(lesson: Lesson) -> Markup:
 
 
 def _onward(number: int) -> None:
-    with st.container(key="lesson-onward", horizontal=True, gap="medium"):
+    with st.container(key="lesson-onward", horizontal=True, gap="medium", vertical_alignment="center"):
         for name, step, icon in (("Previous", number - 1, "arrow_back"), ("Next", number + 1, "arrow_forward")):
             st.button(
                 f"{name}: {LESSONS[step - 1].short}" if step in NUMBERS else name,
