@@ -62,12 +62,13 @@ from foster.world import World
 SOFT_RECIPE = Recipe(
     steps=1200, learning_rate=4e-2, matrix_rate=0.05, warmup=30, dropout=0.15, batch_size=10, subset=1024, adapter=True
 )
+FEW_LABELS, HANDFUL = 400, 50
 HARD_RECIPE = Recipe(steps=120, learning_rate=5e-3, matrix_rate=0.01, dropout=0.5, subset=1024)
 SNAPSHOTS = 30
 CHECK_EVERY = 120  # steps between two fresh students of a loop, each of which takes as long as many steps
 START_FILE, SOFT_FILE, ENGINE_FILE = "checkpoints/start.safetensors", "synthetic.safetensors", "checkpoints/engine.json"
 # Raise it when equal settings learn something else: what another one made is not gone on from.
-ENGINE = 16  # of a run's checkpoints
+ENGINE = 17  # of a run's checkpoints
 
 
 def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
@@ -293,9 +294,13 @@ def controls_folder(spec: RunSpec, world: World, experts: list[ExpertTrajectory]
 
 
 def soft_recipe(labels: int) -> Recipe:
-    """By which students of a set of so many labels learn: few labels they would only overfit in many steps or without
-    dropout; many labels they would not see often enough in few, and dropout only slows them down."""
-    steps = max(200, min(800, round(1.6 * labels)), round(0.45 * labels))
+    """By which students of a set of so many labels learn: few labels they would only overfit at high rates or without
+    dropout, a handful of them with an adapter, too; many they would not see often enough in few steps, and dropout only
+    slows them down."""
+    if labels < FEW_LABELS:
+        few = replace(SOFT_RECIPE, learning_rate=5e-3, matrix_rate=6.25e-3, dropout=0.3)
+        return replace(few, steps=100, adapter=False) if labels < HANDFUL else replace(few, steps=400)
+    steps = max(min(800, round(1.6 * labels)), round(0.45 * labels))
     dropout = round(min(SOFT_RECIPE.dropout, 180 / labels), 3)
     return replace(SOFT_RECIPE, steps=min(SOFT_RECIPE.steps, steps), dropout=dropout)
 

@@ -355,11 +355,19 @@ def test_cuda_without_a_gpu_says_what_to_do() -> None:
 
 
 def test_students_of_few_labels_take_fewer_steps_and_more_dropout_than_of_many() -> None:
-    steps = [soft_recipe(labels).steps for labels in (1, 120, 300, 500, 10_000)]
-    assert steps == [200, 200, 480, 800, 1200]
-    dropouts = [soft_recipe(labels).dropout for labels in (1, 1000, 2000, 6000)]
-    assert dropouts == [0.15, 0.15, 0.09, 0.03], "many labels are not overfitted"
-    assert soft_recipe(1).learning_rate == soft_recipe(1000).learning_rate
+    steps = [soft_recipe(labels).steps for labels in (1, 49, 50, 399, 400, 500, 10_000)]
+    assert steps == [100, 100, 400, 400, 640, 800, 1200]
+    dropouts = [soft_recipe(labels).dropout for labels in (1, 399, 1000, 2000, 6000)]
+    assert dropouts == [0.3, 0.3, 0.15, 0.09, 0.03], "many labels are not overfitted"
+    few, many = soft_recipe(399), soft_recipe(400)
+    assert few.learning_rate < many.learning_rate
+    assert few.matrix_rate is not None
+    assert many.matrix_rate is not None
+    assert few.matrix_rate < many.matrix_rate
+
+
+def test_students_of_a_handful_of_labels_have_no_adapter() -> None:
+    assert [soft_recipe(labels).adapter for labels in (1, 49, 50, 10_000)] == [False, False, True, True]
 
 
 def test_students_of_labels_have_an_adapter_those_of_plain_sequences_and_of_earlier_sets_none() -> None:
