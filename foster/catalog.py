@@ -8,12 +8,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import zip_longest
 
 MAX_TEXT = 2_000  # characters of an item's text; encoders cut far earlier
 CATEGORY_FIELDS = ("genre", "genres", "category", "categories", "brand")
 OTHER = "other"
-SHARED = 4  # items of a kind, on average, that make a column of unknown name one of kinds
+SHARED, LOOKED_AT = 4, 2_000  # items of a kind, on average, that make a column of unknown name one of kinds; of so many
+MAX_CATEGORY = 200  # characters of a value that are read for its category
+_NO_KIND = re.compile(r"[\d.,:%$€£+\s-]+|https?:.*", re.IGNORECASE)
 
 _CONTROL_CHARACTERS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], " ")
 
@@ -69,19 +70,17 @@ class Catalog:
     def category(self) -> tuple[str, ...]:
         """[V] one short label an item, for colouring.
 
-        It is the first value (before '|', ',' or ';') of the first field there is of genre, genres, category,
-        categories and brand, else of the first whose values have SHARED items each or more, but not all the same; of a
-        path such as "Games > PC > Puzzle" it is the first level that not all items share. "other" where there is none.
+        It is the first value (before '|', ',' or ';') of a field: of a path such as "Games > PC > Puzzle" the first
+        level that not all items share. The field is the first of genre, genres, category, categories and brand, in any
+        case, by which items differ, else the first of another name that says of half the items or more which kind they
+        are of (`_of_kinds`). "other" where there is none.
         """
-        known = {name.lower(): name for name in reversed(self.fields)}
-        named = next((known[name] for name in CATEGORY_FIELDS if name in known), None)
-        if named is not None:
-            return _labels(self.fields[named])
-        for column in self.fields.values():
-            labels = _labels(column)
-            if 1 < len({*labels} - {OTHER}) <= sum(label != OTHER for label in labels) / SHARED:
-                return labels
-        return (OTHER,) * len(self)
+        known = {name.lower(): self.fields[name] for name in reversed(self.fields)}
+        named = [_labels(known[name]) for name in CATEGORY_FIELDS if name in known]
+        telling = (labels for labels in named if len({*labels} - {OTHER}) > 1)
+        guessed = (_labels(column) for column in self.fields.values() if _of_kinds(column))
+        found = next(telling, None) or next(guessed, None) or next(iter(named), None)
+        return (OTHER,) * len(self) if found is None else found
 
     @cached_property
     def fingerprint(self) -> str:
@@ -94,10 +93,23 @@ class Catalog:
 
 
 def _labels(column: Sequence[str]) -> tuple[str, ...]:
-    paths = [_path(value) for value in column]
-    levels = [set(level) - {None} for level in zip_longest(*paths)]
-    depth = next((depth for depth, level in enumerate(levels) if len(level) > 1), 0)
+    paths = [_path(value[:MAX_CATEGORY]) for value in column]
+    for depth in range(max(map(len, paths), default=0)):
+        if len({path[depth] for path in paths if len(path) > depth}) > 1:
+            break
+    else:
+        depth = 0
     return tuple(path[: depth + 1][-1] if path else OTHER for path in paths)
+
+
+def _of_kinds(column: Sequence[str]) -> bool:
+    """Whether LOOKED_AT of its values tell half the items or more into kinds, SHARED items each on average; numbers and
+    addresses are none."""
+    looked_at = _labels(column[:: -(-len(column) // LOOKED_AT)])
+    told = [label for label in looked_at if label != OTHER]
+    if 2 * sum(_NO_KIND.fullmatch(label) is not None for label in told) > len(told):
+        return False
+    return 2 * len(told) >= len(looked_at) and 1 < len({*told}) <= len(told) / SHARED
 
 
 def _path(value: str) -> list[str]:

@@ -9,7 +9,8 @@ most like of them; MAX_ITEMS are on the map. V items, M sequences.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,15 +23,24 @@ from scipy.sparse.linalg import eigsh
 
 from foster.interactions import Interactions
 from foster.layout import Rows, aligned, beside, layout, neighbours
+from foster.map_facts import JUDGED, NEAR
 from foster.run_files import replace_file
 
 MAX_ITEMS = 100_000
 LAID_OUT = 20_000
-NEAR, JUDGED = 10, 5_000  # neighbours that a view should keep, of so many items, the most popular
-VERSION = 2  # of how a layout is made; another one does not find what this one kept
+VERSION = 3  # of how a layout is made; another one does not find what this one kept
 
+Near = NDArray[np.int32]
 Report = Callable[[float, str], None]
 """Called with the share of the map that is done, 0 to 1, and which view is laid out; may raise to end it."""
+
+
+@dataclass(frozen=True)
+class View:
+    """places [n, 2] of the items, the most popular first; near: of JUDGED of them, as `near`."""
+
+    places: Rows
+    near: Near
 
 
 def silent(share: float, view: str) -> None:
@@ -87,42 +97,43 @@ def item_map(
     ranked = np.argsort(-np.bincount(train.items, minlength=n_items), kind="stable")[:MAX_ITEMS]
     real_file, text_file = kept_layouts(train, features, cache)
 
-    def view(profiles: Callable[[], Rows], name: str, number: int, onto: Rows | None = None) -> Rows:
+    def view(profiles: Callable[[], Rows], name: str, number: int, onto: View | None = None) -> View:
         def progress(share: float) -> None:
             report((number + share) / 3, name)
 
         progress(0.0)
-        return _places(profiles()[ranked], onto, progress)
+        rows = profiles()[ranked]
+        return View(_places(rows, None if onto is None else onto.places, progress), near(rows[:JUDGED]))
 
     real = _once(real_file, len(ranked), lambda: view(lambda: real_profiles(train, n_items), "real", 0))
     text = _once(text_file, len(ranked), lambda: view(lambda: features, "text", 1, real))
     synthetic = view(lambda: synthetic_profiles(totals), "synthetic", 2, real)
     columns: dict[str, np.ndarray] = {"item": ranked.astype(np.int32)}
-    for name, places in (("real", real), ("synthetic", synthetic), ("text", text)):
-        columns |= {f"x_{name}": places[:, 0], f"y_{name}": places[:, 1]}
-    judged = ranked[:JUDGED]
-    others = {"synthetic": synthetic_profiles(totals), "text": features}
-    shares = kept(real_profiles(train, n_items)[judged], {name: rows[judged] for name, rows in others.items()})
-    for name, share in shares.items():
-        columns[f"kept_{name}"] = np.pad(share, (0, len(ranked) - len(judged)), constant_values=np.nan)
+    for name, each in (("real", real), ("synthetic", synthetic), ("text", text)):
+        columns |= {f"x_{name}": each.places[:, 0], f"y_{name}": each.places[:, 1]}
+    for name, each in (("synthetic", synthetic), ("text", text)):
+        share = kept(real.near, each.near)
+        columns[f"kept_{name}"] = np.pad(share, (0, len(ranked) - len(share)), constant_values=np.nan)
     table = pd.DataFrame({**columns, "mass": totals.sum(0)[ranked]})
     return table.sort_values("item", ignore_index=True)
 
 
-def kept(real: Rows, others: Mapping[str, Rows]) -> dict[str, Rows]:
-    """Of each item's NEAR nearest by its real profile [n, D], the share that is among its NEAR nearest by each of the
-    others [n, D'], too: [n], of profiles themselves, as a layout loses some. NaN for items that stand with no other in
-    the log, and for all of few items, of which many are neighbours by chance."""
-    if len(real) <= 2 * NEAR:
-        return {name: np.full(len(real), np.nan, dtype=np.float32) for name in others}
-    near, alone = neighbours(real, NEAR), ~real.any(1)
-    found = {}
-    for name, rows in others.items():
-        both = np.concatenate([near, neighbours(rows, NEAR)], axis=1)
-        both.sort(axis=1)
-        share = ((both[:, 1:] == both[:, :-1]).sum(1) / NEAR).astype(np.float32)
-        found[name] = np.where(alone, np.nan, share).astype(np.float32)
-    return found
+def near(profiles: Rows) -> Near:
+    """The NEAR nearest others [n, NEAR] of every profile [n, D], the nearest first: −1 for a profile of nothing, and
+    for all where no two differ. Of few items, where many are neighbours by chance, none [n, 0]."""
+    if len(profiles) <= 2 * NEAR:
+        return np.zeros((len(profiles), 0), dtype=np.int32)
+    told = profiles.any(1, keepdims=True) & bool(np.ptp(profiles, axis=0).any())
+    return np.where(told, neighbours(profiles, NEAR), -1).astype(np.int32)
+
+
+def kept(real: Near, other: Near) -> Rows:
+    """Share of each item's neighbours in the log that another view has, too [n], of `near`; NaN where unknown."""
+    if not real.shape[1]:
+        return np.full(len(real), np.nan, dtype=np.float32)
+    both = np.sort(np.concatenate([real, other], axis=1), axis=1)
+    share = (both[:, 1:] == both[:, :-1]).sum(1) / NEAR
+    return np.where((real[:, 0] < 0) | (other[:, 0] < 0), np.nan, share).astype(np.float32)
 
 
 def kept_layouts(train: Interactions, features: NDArray[np.float32], cache: Path) -> tuple[Path, Path]:
@@ -151,14 +162,16 @@ def _places(profiles: Rows, onto: Rows | None, progress: Callable[[float], None]
     return places
 
 
-def _once(file: Path, n_items: int, make: Callable[[], Rows]) -> Rows:
-    """The layout kept in `file`; made and kept if there is none that can be read."""
+def _once(file: Path, n_items: int, make: Callable[[], View]) -> View:
+    """The view kept in `file`; made and kept if there is none that can be read."""
     try:
-        places = load_file(file)["places"]
-        if places.shape == (n_items, 2):
-            return places
+        found = load_file(file)
+        view = View(found["places"], found["near"])
+        if view.places.shape == (n_items, 2) and len(view.near) == min(n_items, JUDGED):
+            return view
     except (OSError, KeyError, SafetensorError):
         pass
-    places = np.ascontiguousarray(make())
-    replace_file(file, lambda temporary: save_file({"places": places}, temporary))
-    return places
+    view = make()
+    tensors = {name: np.ascontiguousarray(rows) for name, rows in asdict(view).items()}
+    replace_file(file, lambda temporary: save_file(tensors, temporary))
+    return view

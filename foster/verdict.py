@@ -56,16 +56,24 @@ def sentence(report: Mapping[str, Any]) -> str:
         said += f"; as many real sequences drawn at random reach {words.share(random)}"
     said += "."
     if (start := of_full(rows, "start_soft")) is not None:
-        said += f" Before the first step of the distillation it was {words.share(start)}"
-        spread = hypot(*(float(rows[name][METRIC].get("std") or 0) for name in ("soft", "start_soft")))
-        if abs(soft - start) <= spread / float(rows["full"][METRIC]["mean"]):
-            said += ": no clear difference, the labels that it begins with do the work"
-        said += "."
+        said += f" Before the first step of the distillation it was {words.share(start)}{_unclear(rows)}."
     others = {name: share for name in CONTROLS if (share := of_full(rows, name)) is not None}
     if others:
         best = max(others, key=others.__getitem__)
         said += f" The best control, “{NAMES[best]}”, reaches {words.share(others[best])}."
     return said
+
+
+def _unclear(rows: Mapping[str, Any]) -> str:
+    """What is added where soft students are within their spread of those of the start; '' where single students have
+    none."""
+    soft, start = rows["soft"][METRIC], rows["start_soft"][METRIC]
+    spreads = [each.get("std") for each in (soft, start) if each.get("n", 1) > 1]
+    if len(spreads) < 2 or None in spreads or abs(soft["mean"] - start["mean"]) > hypot(*spreads):
+        return ""
+    untaught = [of_full(rows, name) or 0 for name in ("untrained", "zero_shot", "popular", "bigram")]
+    does = ": the labels that it begins with do the work" if (of_full(rows, "soft") or 0) > max(untaught) else ""
+    return f", which is no clear difference{does}"
 
 
 def stored(report: Mapping[str, Any]) -> str:

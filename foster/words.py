@@ -49,12 +49,12 @@ def version(report: Mapping[str, Any]) -> str:
     """Which foster made a run, as its report has it: one of equal number may still learn otherwise.
 
     >>> version({"version": "0.1.0", "engine": 16}), version({"version": "0.1.0"}), version({})
-    ('0.1.0, engine 16', '0.1.0, an earlier engine', 'unknown')
+    ('0.1.0 (engine 16)', '0.1.0 (an earlier engine)', 'of an unknown version')
     """
     number, engine = report.get("version"), report.get("engine")
     if not isinstance(number, str):
-        return "unknown"
-    return f"{number}, engine {engine}" if isinstance(engine, int) else f"{number}, an earlier engine"
+        return "of an unknown version"
+    return f"{number} ({f'engine {engine}' if isinstance(engine, int) else 'an earlier engine'})"
 
 
 def size(byte_count: float) -> str:

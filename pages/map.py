@@ -7,8 +7,8 @@ from foster.ui.states import banner, need_run
 selection = frame("Map")
 heading(
     "Where the items stand",
-    "Each point is an item. In the real picture items are near each other that the same people took, in the synthetic "
-    "one those that the sequences recommend together. If distillation kept the structure, they tell the same story.",
+    "Each point is an item. In the real picture, items that the same people took are near each other; in the synthetic "
+    "one, items that the sequences recommend together. If distillation kept the structure, both tell the same story.",
 )
 run, status = need_run(selection)
 banner(selection.store, run, status)

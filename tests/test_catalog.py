@@ -59,13 +59,30 @@ def test_category_is_the_first_value_of_the_first_known_field(
     assert Catalog(("1",), ("One",), fields).category == (category,)
 
 
-def test_a_column_of_another_name_is_a_category_where_its_values_are_shared() -> None:
-    ids = tuple(map(str, range(9)))
-    maker, dept = tuple(f"m{n}" for n in ids), ("tea",) * 5 + ("bread",) * 3 + ("",)
-    unshared = {"maker": maker, "aisle": ("1",) * 9}  # as many makers as items, one aisle for all
-    assert Catalog(ids, ids, {**unshared, "dept": dept}).category == ("tea",) * 5 + ("bread",) * 3 + ("other",)
-    assert Catalog(ids, ids, unshared).category == ("other",) * 9
-    assert Catalog(ids, ids, {"dept": dept, "Genre": maker}).category == maker, "a known name comes first"
+IDS = tuple(map(str, range(9)))
+MAKER, DEPT = tuple(f"m{n}" for n in IDS), ("tea",) * 5 + ("bread",) * 3 + ("",)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"maker": MAKER},  # as many as items
+        {"aisle": ("one",) * 9},
+        {"brand": ("",) * 9},  # a known name that tells nothing
+        {"Category": ("Acme",) * 9},
+        {"price": ("1.99",) * 5 + ("2.49",) * 4},
+        {"picture": ("https://x/a.png",) * 5 + ("https://x/b.png",) * 4},
+        {"prize": ("Booker",) * 1 + ("Hugo",) * 3 + ("",) * 5},  # of less than half
+    ],
+)
+def test_a_column_of_another_name_is_a_category_where_its_values_are_shared(other: dict[str, tuple[str, ...]]) -> None:
+    kinds = ("tea",) * 5 + ("bread",) * 3 + ("other",)
+    assert Catalog(IDS, IDS, {**other, "dept": DEPT}).category == kinds
+    assert len({*Catalog(IDS, IDS, other).category}) == 1
+
+
+def test_a_known_name_comes_first_whatever_its_case() -> None:
+    assert Catalog(IDS, IDS, {"dept": DEPT, "Genre": MAKER}).category == MAKER
 
 
 def test_category_of_a_path_is_its_first_level_that_tells_items_apart() -> None:

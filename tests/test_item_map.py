@@ -13,7 +13,8 @@ from safetensors.numpy import save_file
 import foster.item_map
 from foster.cooccurrence import soft_cooccurrence
 from foster.interactions import Interactions
-from foster.item_map import NEAR, item_map, kept, kept_layouts, real_profiles, synthetic_profiles
+from foster.item_map import item_map, kept, kept_layouts, near, real_profiles, synthetic_profiles
+from foster.map_facts import NEAR
 
 
 def two_groups(users: int = 40, each: int = 12) -> Interactions:
@@ -68,34 +69,40 @@ def test_groups_stay_apart_in_every_view_and_can_be_followed(tmp_path: Path) -> 
 
 def test_a_view_keeps_the_neighbours_it_has_in_common_with_the_log() -> None:
     draw = np.random.default_rng(0)
-    real = draw.normal(size=(60, 5)).astype(np.float32)
-    unlike = draw.normal(size=(60, 5)).astype(np.float32)
-    real[7] = 0  # stands with no other in the log
-    found = kept(real, {"same": 3 * real, "unlike": unlike})
-    judged = np.arange(60) != 7
-    assert np.isnan(found["same"][7])
-    assert np.isnan(found["unlike"][7])
-    assert found["same"][judged].min() >= 1 - 1 / NEAR, "only the item of nothing may come in between"
-
-    unit = real / np.maximum(np.linalg.norm(real, axis=1, keepdims=True), 1e-9)
-    other = unlike / np.linalg.norm(unlike, axis=1, keepdims=True)
+    real, unlike = (draw.normal(size=(60, 5)).astype(np.float32) for _ in range(2))
+    assert kept(near(real), near(3 * real)).tolist() == [1.0] * 60
+    found = kept(near(real), near(unlike))
     for item in (0, 31, 59):
-        ranked = (np.argsort(-(rows @ rows[item]), kind="stable").tolist() for rows in (unit, other))
-        first, second = ({row for row in order if row != item} & {*order[: NEAR + 1]} for order in ranked)
-        assert found["unlike"][item] == pytest.approx(len(first & second) / NEAR)
-    few = kept(real[: 2 * NEAR], {"same": real[: 2 * NEAR]})
-    assert np.isnan(few["same"]).all()
+        orders = []
+        for rows in (real, unlike):
+            unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+            order = np.argsort(-(unit @ unit[item]), kind="stable").tolist()
+            orders.append({row for row in order[: NEAR + 1] if row != item})
+        assert found[item] == pytest.approx(len(orders[0] & orders[1]) / NEAR)
+
+
+def test_what_has_no_neighbours_of_its_own_is_not_judged() -> None:
+    real = np.random.default_rng(0).normal(size=(60, 5)).astype(np.float32)
+    alone = real.copy()
+    alone[7] = 0  # stands with no other in the log
+    judged = np.arange(60) != 7
+    assert np.isnan(kept(near(alone), near(real))).tolist() == (~judged).tolist()
+    assert np.isnan(kept(near(real), near(np.ones((60, 1), np.float32)))).all(), "one sequence tells no items apart"
+    few = near(real[: 2 * NEAR])
+    assert few.shape == (2 * NEAR, 0)
+    assert np.isnan(kept(few, few)).tolist() == [True] * 2 * NEAR
 
 
 def test_only_the_most_popular_items_are_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     totals, features = planted_run()
     monkeypatch.setattr(foster.item_map, "JUDGED", 22)
-    table = item_map(two_groups(), totals, features, tmp_path)
+    log = two_groups()
+    table = item_map(log, totals, features, tmp_path)
+    popular = np.argsort(-np.bincount(log.items, minlength=24), kind="stable")[:22]
     for view in ("synthetic", "text"):
         share = table[f"kept_{view}"]
-        assert share.notna().sum() == 22
-        assert share.min() >= 0
-        assert share.max() <= 1
+        assert table["item"][share.notna()].tolist() == sorted(popular.tolist())
+        assert share.between(0, 1)[share.notna()].all()
         assert share.mean() > 0.8, "the planted groups are the same in every view"
 
 

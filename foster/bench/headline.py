@@ -141,6 +141,7 @@ def _judged(runs: list[Run], seed: int) -> tuple[dict[str, Any], Draws]:
         "seconds": {stage: round(fmean(each["seconds"].get(stage, 0.0) for each in reports), 1) for stage in stages},
         "device": reports[0]["device"],
         "version": reports[0]["version"],
+        "engine": reports[0].get("engine"),
     }
     return values, draws
 

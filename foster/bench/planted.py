@@ -65,7 +65,8 @@ def planted_map(n_items: int) -> pd.DataFrame:
         radius = 0.6 + 0.3 * (np.arange(n_items) % 3 - 1)
         for axis, centre in (("x", np.cos(angle)), ("y", np.sin(angle))):
             columns[f"{axis}_{view}"] = (radius * centre + draw.normal(0, spread, n_items)).astype(np.float32)
-    return pd.DataFrame({**columns, "mass": planted_totals(n_items).sum(0)})
+    kept = {f"kept_{view}": np.full(n_items, share, np.float32) for view, share in (("synthetic", 0.4), ("text", 0.3))}
+    return pd.DataFrame({**columns, **kept, "mass": planted_totals(n_items).sum(0)})
 
 
 def planted_run(store: RunStore, n_items: int) -> Run:

@@ -16,6 +16,7 @@ from typing import Any
 from foster import words
 from foster.exporters import drawing, telling
 from foster.exporters.finished import FinishedRun
+from foster.map_facts import agreement
 from foster.markup import Markup, join, plain, tag
 from foster.verdict import NAMES, of_full, sentence, split_of, stored
 
@@ -239,7 +240,7 @@ def _map(run: FinishedRun) -> Markup | None:
         said += f" The {drawn} items with the most mass of {there} are drawn."
     return _section(
         "Where the items stand",
-        tag("p", said, class_="hint"),
+        tag("p", f"{said} {agreement(points)}".strip(), class_="hint"),
         tag("div", *figures, class_="maps"),
         tag("ul", *legend, class_="legend"),
     )

@@ -75,7 +75,7 @@ of unit length again:
 
 ## How to read it back
 
-With the foster that made it installed ({words.version(run.report)}), in Python:
+With foster {words.version(run.report)} installed, in Python:
 
 ```python
 from pathlib import Path

@@ -38,7 +38,10 @@ def method(run: FinishedRun) -> tuple[str, ...]:
     if run.spec.method == "foster":
         teachers = run.report.get("experts") or 1
         return (_FOSTER[0], *([_TOGETHER.format(teachers)] if teachers > 1 else []), *_FOSTER[1:], _JUDGED)
-    return (f"The sequences were made by the method “{run.spec.method}”, as foster {_version(run)} has it.", _JUDGED)
+    return (
+        f"The sequences were made by the method “{run.spec.method}”, as foster {words.version(run.report)} has it.",
+        _JUDGED,
+    )
 
 
 def settings(run: FinishedRun) -> list[tuple[str, str]]:
@@ -71,7 +74,7 @@ def settings(run: FinishedRun) -> list[tuple[str, str]]:
         ("Fresh students a row", words.count(spec.students)),
         ("Seed", str(spec.seed)),
         ("Computed on", f"{words.device(report.get('device'))}" + (f", {words.duration(seconds)}" if seconds else "")),
-        ("Version", f"foster {_version(run)}, run {run.id}, specification {report.get('spec_hash', '')}"),
+        ("Version", f"foster {words.version(run.report)}, run {run.id}, specification {report.get('spec_hash', '')}"),
     ]
     return [(name, value) for name, value in found if value]
 
@@ -155,7 +158,3 @@ def _dropped(data: Mapping[str, Any]) -> str:
     return ", ".join(
         f"{words.count(number)} {reason}" for reason, number in (data.get("dropped") or {}).items() if number
     )
-
-
-def _version(run: FinishedRun) -> str:
-    return words.version(run.report)

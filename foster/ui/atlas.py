@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from foster.map_facts import agreement
 from foster.runs import Run, RunStatus
-from foster.ui import address, chosen, load, maps, moment, near, words
+from foster.ui import address, chosen, load, maps, moment, words
 from foster.ui.area import Area
 from foster.ui.chosen import Chosen
 from foster.ui.maps import Colour, Drag, View
@@ -80,8 +81,8 @@ def item_map(run: Run, status: RunStatus) -> None:
             config=_CONFIG,
         )
         st.caption(_legend(now, sight, colour, drawn, bool(mask.any())))
-        if sight is Sight.BESIDE and (counts := near.kept(points)) is not None:
-            show(tag("p", _kept(*counts), class_="say"))
+        if sight is Sight.BESIDE and (said := agreement(points)):
+            show(tag("p", f"Do the two pictures agree? {said}", class_="say"))
     with right:
         picked(points, mask, found, rows)
     _table(points, found)
@@ -129,14 +130,6 @@ def _users(points: pd.DataFrame, rows: list[Row]) -> np.ndarray:
     used = [item for row in rows for item in {option.item for place in row.places for option in place.card}]
     counts = pd.Series([item for item in used if item is not None], dtype=int).value_counts()
     return points["item"].map(counts).fillna(0).to_numpy(dtype=int)
-
-
-def _kept(by_sequences: float, by_texts: float, by_chance: float) -> str:
-    return (
-        f"Do the two pictures agree? Of an item's {near.NEAR} nearest neighbours in the log, {by_sequences:.1f} on "
-        f"average are among its {near.NEAR} nearest in the sequences of the result, too. Of its nearest by text it "
-        f"would be {by_texts:.1f}, by chance {by_chance:.1f}. Counted before the items were laid out flat."
-    )
 
 
 def _drawn(views: tuple[View, ...]) -> None:

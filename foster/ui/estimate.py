@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import log
 
 from foster.errors import UserError
 from foster.spec import RunSpec
@@ -50,17 +51,23 @@ def estimate(selection: Selection, source: Source, spec: RunSpec) -> bool:
 
 
 def _smaller(spec: RunSpec, log_bytes: int) -> str:
-    """Which budget of the form saves bytes."""
-    fitting = [
-        (sequences * length, sequences, length)
+    """The largest budget of the form, within what was asked for and nearest to its shape, that saves bytes."""
+    smaller = [
+        replace(spec, sequences=sequences, length=length)
         for length in (*LENGTHS, spec.length)
         for sequences in (*SEQUENCES, spec.sequences)
-        if length <= spec.length and at_most(replace(spec, sequences=sequences, length=length), log_bytes) <= log_bytes
+        if length <= spec.length and sequences <= spec.sequences
     ]
+    fitting = [each for each in smaller if at_most(each, log_bytes) <= ALIKE * log_bytes]
     if not fitting:
         return "so small a log cannot be stored in less, though its sequences can still be read"
-    _, sequences, length = max(fitting)
-    return f"this set saves nothing, one of {sequences} × {length} would"
+
+    def worth(each: RunSpec) -> tuple[int, float]:
+        bent = log(each.sequences / spec.sequences) - log(each.length / spec.length)
+        return each.sequences * each.length, -abs(bent)
+
+    best = max(fitting, key=worth)
+    return f"this set saves nothing, one of {best.sequences} × {best.length} would"
 
 
 def _dots(sequences: int, length: int) -> Markup:

@@ -54,7 +54,10 @@ def beside_demo(lesson: Entrant, demo: Entrant) -> str:
     if mine is None or its is None or mine.share is None or its.share is None:
         return f"{said} How its soft set compares with the demo's was not measured."
     gap = mine.share - its.share
+    versions = {words.version(each.report) for each in (lesson, demo)}
+    otherwise = " They were made by different versions of foster." if len(versions) > 1 else ""
     return (
         f"{said} Its soft set reaches {words.share(mine.share)} of full data, {points(mine.share, its.share)} "
         f"{'more' if gap >= 0 else 'less'} than the demo's {words.share(its.share)}: {beyond_chance(gap, mine, its)}."
+        f"{otherwise}"
     )

@@ -61,6 +61,9 @@ def _live(store: RunStore, run: Run, before: RunState, every: float | None) -> N
 
 
 def _progress(store: RunStore, run: Run, status: RunStatus) -> None:
+    if status.state is RunState.DONE:
+        when = f" {words.moment(status.finished)}" if status.finished else ""
+        show(tag("p", f"Finished{when}.", class_="hint", role="status"))
     if status.state is not RunState.RUNNING:
         banner(store, run, status, here=True)
         return

@@ -58,7 +58,8 @@ def table(run: Run, name: str) -> pd.DataFrame | None:
 
 
 def points(run: Run) -> pd.DataFrame | None:
-    """The items of the map, one a row: item, item_id, title, category, popularity, mass, and x_*, y_* of each view."""
+    """The items of the map, one a row: item, item_id, title, category, popularity, mass, x_*, y_* of each view, and,
+    but for runs of earlier versions, kept_* (`foster.map_facts`)."""
     places, items = table(run, "map"), table(run, "items")
     return None if places is None or items is None else places.merge(items, on="item", how="inner")
 

@@ -67,7 +67,8 @@ def sequences(selection: Selection, run: Run, status: RunStatus) -> None:
     if any(place.known for row in rows for place in row.places):
         within = "session" if sessions else "row"
         st.caption(
-            f"In this log nobody takes an item twice, so a card leaves out what was read before it in its {within}."
+            "In this log nobody takes an item twice, so a card shows the likeliest title that was not read before "
+            f"in its {within}."
         )
     _pages(shown, form is Form.SOFT, hits or through, beside=other is not None)
     _twin(shown)

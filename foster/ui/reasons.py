@@ -169,7 +169,7 @@ def cautions(entrants: Sequence[Entrant], metric: Metric, part: Part) -> list[st
         )
     versions = sorted({words.version(each.report) for each in entrants})
     if len(versions) > 1:
-        said.append(f"These runs were made by different versions of foster ({'; '.join(versions)}).")
+        said.append(f"These runs were made by different versions of foster: {', '.join(versions)}.")
     larger = [each.letter for each in entrants if each.stored.get(SOFT, 0) > each.stored.get("log", math.inf)]
     if larger:
         said.append(f"The soft set of {_and(larger)} takes more bytes than the log, so there it condenses nothing.")

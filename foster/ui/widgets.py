@@ -13,6 +13,7 @@ from foster.policy import MINILM, Toy
 from foster.runs import Run
 from foster.spec import DEVICES, RunSpec
 from foster.ui import address, guard
+from foster.ui.lineup import FIELD_NAMES
 from foster.ui.markup import plain, show, tag
 from foster.ui.sources import Source, encoder_name, encoders
 from foster.ui.states import note
@@ -116,7 +117,8 @@ def spec_form(start: RunSpec) -> RunSpec | None:
     try:
         return RunSpec(**fields)
     except UserError as error:
-        note("These settings do not work", str(error), kind="bad")
+        field, _, said = str(error).partition(" ")
+        note("These settings do not work", f"{FIELD_NAMES.get(field, field)} {said}", kind="bad")
         return None
 
 

@@ -162,7 +162,7 @@ def test_only_what_differs_is_listed_and_paths_are_not_shown() -> None:
     assert found == {
         "data": ("sample books", "films"),
         "encoder": ("minilm", "bert"),
-        "version": ("1, engine 1", "2, engine 1"),
+        "version": ("1 (engine 1)", "2 (engine 1)"),
     }
     assert lineup.differences([entrant("A"), entrant("B")]) == []
 
@@ -171,7 +171,7 @@ def test_cautions_name_full_models_versions_and_sets_larger_than_their_log() -> 
     other = entrant("B", valid={"full": row(0.25), "soft": row(0.1)}, version="2", stored_bytes={"soft": 10, "log": 5})
     said = " ".join(reasons.cautions([entrant("A"), other], Metric.RECALL, Part.VALID))
     assert "(A 0.200, B 0.250)" in said
-    assert "different versions of foster (1, engine 1; 2, engine 1)" in said
+    assert "different versions of foster: 1 (engine 1), 2 (engine 1)." in said
     assert "The soft set of B takes more bytes than the log" in said
     assert reasons.cautions([entrant("A"), entrant("B")], Metric.RECALL, Part.VALID) == []
 

@@ -223,8 +223,8 @@ def test_the_hard_form_has_no_weights(store: Path) -> None:
 def test_the_map_says_whether_its_pictures_agree(store: Path) -> None:
     folder = lay_run(store)
     app = visit("pages/map.py", run=RUN)
-    assert "3.6 on average are among its 10 nearest in the sequences of the result" in shown(app)
-    assert "Of its nearest by text it would be 3.1" in shown(app)
+    assert "3.6 on average are among its 10 nearest in the synthetic sequences" in shown(app)
+    assert "3.1 are among its 10 nearest by text" in shown(app)
     assert "Do the two pictures agree?" not in shown(visit("pages/map.py", run=RUN, sight="text"))
     table = pd.read_parquet(folder / "map.parquet")
     table.drop(columns=["kept_text", "kept_synthetic"]).to_parquet(folder / "map.parquet")

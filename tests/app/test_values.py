@@ -18,9 +18,9 @@ import pandas as pd
 import pytest
 from run_folders import HOSTILE
 
-import foster.item_map
+from foster import map_facts
 from foster.item_map import LAID_OUT
-from foster.ui import charts, film, maps, markup, moment, near, palette, scores, titles
+from foster.ui import charts, film, maps, markup, moment, palette, scores, titles
 from foster.ui.area import MOST_CORNERS, Area
 from foster.ui.rows import UNKNOWN, Option, Place, Row, rows_of_snapshot, without_history
 from foster.ui.summary import figures
@@ -304,12 +304,16 @@ def test_scores_compare_with_everything() -> None:
     )
     others = {"start_soft": row(0.16), "teacher_uniform": row(0.15), "bigram": row(0.1), "start_hard": row(0.19)}
     told = scores.sentence({**report, "valid": report["valid"] | others}).replace("\u00a0", " ")
-    assert (
-        "Before the first step of the distillation it was 80 %: no clear difference, the labels that it begins" in told
-    )
-    clear = scores.sentence({**report, "valid": report["valid"] | {"start_soft": row(0.13)}}).replace("\u00a0", " ")
-    assert clear.endswith("Before the first step of the distillation it was 65 %.")
+    work = "it was 80 %, which is no clear difference: the labels that it begins with do the work."
+    assert work in told
     assert told.endswith("The best control, “Uniform items, a teacher's labels”, reaches 75 %.")
+    for changed, said in (
+        ({"start_soft": row(0.13)}, "it was 65 %."),
+        ({"start_soft": row(0.16) | {"recall@10": {"mean": 0.17, "std": 0.0, "n": 1}}}, "it was 85 %."),  # one student
+        ({"start_soft": row(0.16), "untrained": row(0.18)}, "it was 80 %, which is no clear difference. The best"),
+    ):
+        told = scores.sentence({**report, "valid": report["valid"] | changed}).replace("\u00a0", " ")
+        assert f"Before the first step of the distillation {said}" in told
     assert scores.split_of({**report, "test": report["valid"]})[0] == "test"
     assert scores.bars({"valid": {}}) is None
     assert "no comparison" in scores.sentence({})
@@ -323,12 +327,16 @@ def test_json_of_a_figure_is_small() -> None:
 
 
 def test_a_map_says_how_many_neighbours_are_kept_where_it_knows() -> None:
-    judged = pd.DataFrame({"kept_synthetic": [0.5, 0.3] * 50 + [0.4], "kept_text": [0.2] * 101})
-    table = pd.concat([judged, pd.DataFrame({"kept_synthetic": [np.nan], "kept_text": [np.nan]})])
-    assert near.kept(table) == (pytest.approx(4.0), pytest.approx(2.0), pytest.approx(1.0))
-    assert near.kept(table.iloc[101:]) is None, "none was judged"
-    assert near.kept(table[["kept_text"]]) is None, "a map of an earlier version"
-    assert near.NEAR == foster.item_map.NEAR
+    told = pd.DataFrame({"kept_synthetic": [0.5, 0.3] * 50, "kept_text": [0.2] * 100})
+    table = pd.concat([told, pd.DataFrame({"kept_synthetic": [np.nan], "kept_text": [np.nan]})])
+    assert map_facts.kept(table) == (pytest.approx(4.0), pytest.approx(2.0), pytest.approx(1.0))
+    assert "4.0 on average" in map_facts.agreement(table)
+    assert "most popular" not in map_facts.agreement(table)
+    many = pd.concat([table, pd.DataFrame({"kept_synthetic": [np.nan] * 5_000, "kept_text": [np.nan] * 5_000})])
+    assert "Counted of the 5,000 most popular items, before" in map_facts.agreement(many)
+    for unknown in (table.iloc[100:], table[["kept_text"]]):
+        assert map_facts.kept(unknown) is None
+        assert map_facts.agreement(unknown) == ""
 
 
 def test_an_area_holds_what_lies_inside() -> None:
