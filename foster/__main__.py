@@ -132,7 +132,8 @@ def build_parser() -> argparse.ArgumentParser:
         type=whole_number,
         default=0,
         metavar="N",
-        help="last layers of the encoder that learn with every recommender (default: 0; slow without a GPU)",
+        help="last layers of the encoder, MiniLM has 6, that learn with every recommender (default: 0; slow without a "
+        "GPU)",
     )
     run.add_argument("--device", default="auto", metavar="|".join(DEVICES), help="where to compute (default: auto)")
     run.add_argument(

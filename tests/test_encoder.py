@@ -21,6 +21,7 @@ from foster.encoder import (
     public_features,
 )
 from foster.errors import UserError
+from foster.spec import MINILM_LAYERS
 
 CPU = torch.device("cpu")
 TEXTS = ("A Wizard of Earthsea; genre: fantasy", "The Left Hand of Darkness; genre: science fiction", "Ulysses")
@@ -51,6 +52,12 @@ def minilm() -> TextEncoder:
             pytest.fail(reason)
         pytest.skip(reason)
     return TextEncoder.named("minilm")
+
+
+def test_minilm_has_as_many_layers_as_a_run_may_tune(minilm: TextEncoder) -> None:
+    from transformers import AutoConfig
+
+    assert AutoConfig.from_pretrained(minilm.source, local_files_only=True).num_hidden_layers == MINILM_LAYERS
 
 
 def test_minilm_gives_unit_vectors_in_the_order_of_the_texts(minilm: TextEncoder) -> None:

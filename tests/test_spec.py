@@ -68,7 +68,7 @@ def test_equal_specifications_have_equal_hashes_of_16_digits() -> None:
         ("encoder", None),
         ("report_test", 1),
         ("tuned_layers", -1),
-        ("tuned_layers", 101),
+        ("tuned_layers", 7),
     ],
 )
 def test_a_value_out_of_range_is_named_in_one_line(name: str, value: object) -> None:
@@ -83,3 +83,9 @@ def test_a_value_out_of_range_is_named_in_one_line(name: str, value: object) -> 
 def test_what_is_no_specification_is_refused(text: str) -> None:
     with pytest.raises(UserError):
         RunSpec.from_json(text)
+
+
+def test_layers_of_another_encoder_are_counted_when_it_is_read() -> None:
+    assert RunSpec(encoder="org/model", tuned_layers=100).tuned_layers == 100
+    with pytest.raises(UserError, match="from 0 to 100"):
+        RunSpec(encoder="org/model", tuned_layers=101)

@@ -221,6 +221,11 @@ def test_what_cannot_be_handled_is_refused_with_a_way_forward(store: DataStore, 
     assert not store.root.exists()
 
 
+def test_a_file_keeps_its_name_where_it_is_refused(store: DataStore) -> None:
+    said = shown(upload(visit(PAGE, view="bring"), b"", "my orders.csv"))
+    assert "my_orders.csv is empty" in said
+
+
 def test_one_column_for_two_things_is_refused(store: DataStore) -> None:
     app = upload(visit(PAGE, view="bring"), LOG)
     check(next(box for box in app.selectbox if box.label == "Items").set_value("reader").run())

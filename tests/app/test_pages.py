@@ -220,6 +220,18 @@ def test_the_hard_form_has_no_weights(store: Path) -> None:
     )
 
 
+def test_a_finished_run_leads_on_and_says_that_it_has_finished(store: Path) -> None:
+    lay_run(store)
+    app = visit("pages/distil.py", run=RUN)
+    labels = [each.proto.label for each in app.get("page_link")]
+    for page in ("Compare", "Recommend"):
+        assert labels.count(page) == 2, "in the head of the page and beside the run"
+    assert 'role="status">Finished' in shown(app)
+    lay_run(store, RUN.replace("0001", "0002"), state="running", ready="snapshots")
+    working = visit("pages/distil.py", run=RUN.replace("0001", "0002"))
+    assert [each.proto.label for each in working.get("page_link")].count("Compare") == 1
+
+
 def test_the_map_says_whether_its_pictures_agree(store: Path) -> None:
     folder = lay_run(store)
     app = visit("pages/map.py", run=RUN)

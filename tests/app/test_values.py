@@ -74,6 +74,12 @@ def test_losses_say_in_words_what_they_show() -> None:
     assert "no step" in charts.losses([], []).alt
 
 
+def test_a_few_steps_have_no_halves() -> None:
+    step = {"synthetic_theta": 5.0, "synthetic_omega": 4.0, "gap": 1.0, "real": 6.0, "regulariser": None}
+    ticks = [charts.losses([{"step": 1, **step}], [], steps).figure.layout.xaxis.dtick for steps in (2, 60, None)]
+    assert ticks == [1, None, None]
+
+
 def test_a_regulariser_that_was_not_asked_for_is_not_told_as_nothing_to_mend() -> None:
     step = {"synthetic_theta": 5.0, "synthetic_omega": 4.0, "gap": 1.0, "real": 6.0}
     for value, there in ((0.0, False), (2.4, True)):
@@ -263,6 +269,19 @@ def test_the_film_shows_each_word_while_it_lasts() -> None:
     assert "starts as: after read 0 comes A; after read 1 comes B" in picture
     assert "ends as: after read 0 comes A; after read 1 comes C" in picture
     assert "<script" not in picture
+
+
+def test_the_film_of_a_small_set_has_fewer_titles_of_the_log_and_only_its_columns() -> None:
+    wall = [f"book {n}" for n in range(film.WALL)]
+
+    def told(rows: list[Row]) -> str:
+        return film.film([film.Scene(0, rows)], wall, "The log.", "The result.", "How titles condense")
+
+    small, large = told(taught("A", "B")), told(5 * taught(*"ABCDEFG"))
+    assert sum(f">{title}<" in small for title in wall) == film.WALL // film.SEQUENCES
+    assert sum(f">{title}<" in large for title in wall) == film.WALL
+    assert "--columns:2" in small
+    assert f"--columns:{film.POSITIONS}" in large
 
 
 def test_the_wall_of_the_film_ends_above_its_caption() -> None:
