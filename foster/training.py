@@ -162,6 +162,7 @@ class Trainer:
         self.model, self.texts, self.recipe, self.generator = model, texts, recipe, generator
         self.optimizers = list(_optimizers(model, recipe))
         self.steps = 0
+        self.share = 1.0  # of the recipe's rates
 
     def step(self, batch: Batch) -> float:
         """One gradient step; returns the loss before it."""
@@ -176,7 +177,7 @@ class Trainer:
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
         for optimizer, peak in self.optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = peak * self.recipe.pace(self.steps)
+                group["lr"] = peak * self.share * self.recipe.pace(self.steps)
             optimizer.step()
         self.steps += 1
 

@@ -33,9 +33,10 @@ class ExpertConfig:
     """Full-data training. Stops when validation has not improved for `patience` checks in a row; no epoch cap.
 
     matrix_rate: Muon's rate for weight matrices, learning_rate: AdamW's for the rest; averaging: decay of the running
-    average of the weights; subset: items scored in a step, where the catalogue has more than twice as many;
-    check_every: steps between validations, None for about an epoch and at least 50 steps; text_rate: AdamW's for layers
-    of the text encoder, None where none learn.
+    average of the weights; subset: items scored in a step, where the catalogue has more than twice as many; slowing:
+    what all rates are multiplied by after every check that was not the best so far, as constant ones take twice as long
+    for as much of a large log; check_every: steps between validations, None for about an epoch and at least 50 steps;
+    text_rate: AdamW's for layers of the text encoder, None where none learn.
     """
 
     learning_rate: float = 1e-2
@@ -45,6 +46,7 @@ class ExpertConfig:
     averaging: float = 0.99
     subset: int = 1024
     patience: int = 4
+    slowing: float = 0.5
     check_every: int | None = None
     text_rate: float | None = None
 
@@ -126,7 +128,7 @@ def train_expert(
     averaged = cast(SequentialRecommender, average.module)
     every = training.check_every or max(50, -(-len(windows) // training.batch_size))
     steps: list[int] = []
-    best, best_step, stale, check = -1.0, 0, 0, 0
+    best, best_step, stale, check, misses = -1.0, 0, 0, 0, 0
     progress_file = folder / "resume.json"
     if progress_file.is_file():
         progress = json.loads(progress_file.read_text())
@@ -135,8 +137,9 @@ def train_expert(
         average.load_state_dict({k: state.pop(f"average.{k}") for k in average.state_dict()})
         trainer.restore(state)
         steps, best, best_step = progress["steps"], progress["best"], progress["best_step"]
-        stale, check = progress["stale"], progress["check"]
+        stale, check, misses = progress["stale"], progress["check"], progress["misses"]
     while True:
+        trainer.share = training.slowing**misses
         loss = 0.0
         for _ in range(every):
             if trainer.steps in EARLY_STEPS:
@@ -152,6 +155,7 @@ def train_expert(
         steps.append(trainer.steps)
         now = score(averaged)
         best, best_step, stale = (now, trainer.steps, 0) if now > best else (best, best_step, stale + 1)
+        misses += stale > 0
         done = stale >= training.patience
         if done:
             summary = {"steps": sorted(set(steps)), "best": best_step, "score": best, "training": asdict(training)}
@@ -164,7 +168,7 @@ def train_expert(
             averages = {f"average.{k}": v.contiguous() for k, v in average.state_dict().items()}
             save_file(trainer.state() | averages | {"draw": draw.get_state()}, state_file)
             found = {"state": state_file.name, "steps": steps, "best": best, "best_step": best_step}
-            _write(progress_file, {**found, "stale": stale, "check": check})
+            _write(progress_file, {**found, "stale": stale, "check": check, "misses": misses})
         yield ExpertCheck(check, trainer.steps, loss, now, best, done)
         if done:
             return

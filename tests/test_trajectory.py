@@ -121,3 +121,18 @@ def test_what_is_kept_is_the_average_along_the_path(tmp_path: Path) -> None:
     assert torch.equal(last, kept)
     last, kept, begun = found[0.95]
     assert 0 < float((kept - begun).norm()) < float((last - begun).norm())
+
+
+def test_rates_fall_with_every_check_that_was_not_the_best(tmp_path: Path) -> None:
+    """Slowed down to nothing, weights stay where the first check without an improvement found them."""
+    windows = RealWindows(cycle_log().leave_one_out().train, 6, torch.device("cpu"))
+    for slowing, stays in ((0.0, True), (1.0, False)):
+        scores = iter((0.1, 0.2, 0.15, 0.15, 0.15))
+        training = replace(TRAINING, averaging=0.0, slowing=slowing, patience=3)
+        folder = tmp_path / str(slowing)
+        found = list(train_expert(folder, SHAPE, training, FEATURES, windows, lambda _: next(scores), seed=3))  # noqa: B023
+        assert [check.check for check in found] == [1, 2, 3, 4, 5]
+        weights = [load_file(folder / f"anchor-{12 * n:07d}.safetensors")["projection.weight"] for n in (2, 3, 4, 5)]
+        assert not torch.equal(weights[0], weights[1])
+        assert torch.equal(weights[1], weights[2]) == stays
+        assert torch.equal(weights[2], weights[3]) == stays
