@@ -129,3 +129,9 @@ def test_shipped_runs_are_of_the_sample_and_of_nothing_else(run: Path, items: li
     assert set(pd.read_parquet(run / "items.parquet")["item_id"]) == known
     assert {item for row in json.loads((run / "hard.json").read_text())["sequences"] for item in row} <= known
     assert not {"checkpoints", "cache.json", "lock", "note.json"} & {file.name for file in run.iterdir()}
+
+
+def test_shipped_runs_are_of_one_engine() -> None:
+    """They are held against each other on Start."""
+    made = {run.name: json.loads((run / "report.json").read_text())["engine"] for run in (FOLDER / "runs").iterdir()}
+    assert len({*made.values()}) == 1, made
