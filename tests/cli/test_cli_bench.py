@@ -130,7 +130,7 @@ def test_a_sweep_is_asked_with_its_values_and_its_chart(
         ("ablations --data sample --students 0", "students is 0; give a whole number from 1 to 100"),
         ("sweep --data sample --sequences 5", "--sequences is 5, but it is what is varied; give --values"),
         ("sweep --data sample --out both.json --svg ./both.json", "give two files"),
-        ("ablations --data sample --tuned-layers 101", "tuned_layers is 101; give a whole number from 0 to 100"),
+        ("ablations --data sample --tuned-layers 101", "tuned_layers is 101; give a whole number from 0 to 6"),
         ("cost --limit-mb 0", "give a number above 0"),
         ("cost --device tpu", "choose one of auto, cpu, cuda"),
     ],
