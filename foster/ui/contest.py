@@ -86,6 +86,10 @@ def standings(entrants: Sequence[Entrant], metric: Metric, part: Part, scale: Sc
     figure.update_yaxes(
         tickvals=list(range(len(rows))), ticktext=labels, range=[len(rows) - 0.4, -0.6], automargin=True, zeroline=False
     )
+    if len(entrants) > 1:  # a row is a band then: its points stand beside its middle
+        figure.update_yaxes(showgrid=False)
+        for place in range(0, len(rows), 2):
+            figure.add_hrect(place - 0.5, place + 0.5, line_width=0, fillcolor=palette.GREY, opacity=0.1, layer="below")
     title = f"{METRIC_NAMES[metric]}, {PART_NAMES[part].lower()}"
     if scale is Scale.SHARE:
         figure.update_xaxes(title_text=f"{title}, share of the run's full-data model", tickformat=".0%")

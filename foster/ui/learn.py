@@ -148,6 +148,8 @@ def _references(lesson: Lesson) -> Markup:
 def _onward(number: int) -> None:
     with st.container(key="lesson-onward", horizontal=True, gap="medium", vertical_alignment="center"):
         for name, step, icon in (("Previous", number - 1, "arrow_back"), ("Next", number + 1, "arrow_forward")):
+            if step > len(LESSONS):
+                continue  # the way on is a run of one's own
             st.button(
                 f"{name}: {LESSONS[step - 1].short}" if step in NUMBERS else name,
                 key=name.lower(),

@@ -70,7 +70,8 @@ def test_the_way_through_is_in_the_address(store: Path) -> None:
         assert app.query_params["lesson"] == str(step)
         assert "broken" not in app.query_params
         assert f"Step {step} of 6" in shown(app)
-    assert app.button(key="next").disabled
+    with pytest.raises(KeyError):
+        app.button(key="next")
     check(app.button(key="previous").click().run())
     assert app.query_params["lesson"] == "5"
 
