@@ -68,7 +68,7 @@ SNAPSHOTS = 30
 CHECK_EVERY = 120  # steps between two fresh students of a loop, each of which takes as long as many steps
 START_FILE, SOFT_FILE, ENGINE_FILE = "checkpoints/start.safetensors", "synthetic.safetensors", "checkpoints/engine.json"
 # Raise it when equal settings learn something else: what another one made is not gone on from.
-ENGINE = 17  # of a run's checkpoints
+ENGINE = 18  # of a run's checkpoints
 
 
 def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:

@@ -11,8 +11,8 @@ of its own: labels after prefixes as long as nobody's history teach less.
 
 Labels. After every position of every reading stands its own label, a distribution over all items in factorised form,
 softmax(q·Bᵀ), with q [r] learned and B [V, r] made of the frozen, public text features X [V, D_text] by a projection P
-[r, D_text] and a small network, the lift F, G [2r, r] (`label_basis`): storage and step cost do not grow with V. P, F
-and G are part of the set, as they come from models that saw the log. (Stored soft labels for several views of one
+[w, D_text] and a small network, the lift F [h, w], G [h, r] (`label_basis`): storage and step cost do not grow with V.
+P, F and G are part of the set, as they come from models that saw the log. (Stored soft labels for several views of one
 sample: FKD, Shen & Xing 2022; SRe2L, Yin et al. 2023.)
 
 Inputs and labels are separate tensors: the untied form of METHOD §2.
@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -42,28 +42,40 @@ from foster.muon import Muon
 from foster.subset import ItemSubset, draw_subset
 from foster.training import Batch, Recipe
 
-SCHEMA, READ = 5, (3, 4, 5)  # 3 has no sessions, 4 no lift
+SCHEMA, READ = 6, (3, 4, 5, 6)  # 3 has no sessions, 4 no lift, 5 one of w = r, h = 2r
 BYTES_PER_POSITION = 256  # 128 sixteen-bit numbers
 SCALE_BYTES = 2
 HEADER_BYTES = 1024  # the recipe and safetensors' own header
 MAX_READINGS = 8
 RANKS = {64: 5, 48: 3, 32: 3, 24: 3, 16: 3, 8: 1}  # and how many readings each must leave: else a lower one buys more
+# Of large catalogues: ranks and widths, where WIDE_READINGS and a lift of so many units for each rank are left. What a
+# basis does not tell apart errs in every label alike, and there is more to tell apart.
+WIDE_FORMS, WIDE_READINGS, LEAST_UNITS, MOST_HIDDEN = ((64, 128), (48, 96), (48, 64)), 4, 3, 512
+LARGE_CATALOGUE = 4096  # items: from here on a part of them has to do in a step of a fit
 FINE_RANK = (
     48  # from here on P and the lift have 8 bits: they are a small part of the file then, and err in every label alike
 )
 FIT_STEPS, LARGE_FIT_STEPS = 400, 1200  # in which the label basis is fitted: many items take longer
+LIFT = ("lift_in", "lift_out")  # F and G in the file
 UNUSED = -1  # an item id where a reading is shorter than L
 
 
-def label_basis(features: Tensor, projection: Tensor, lift: Tensor | None = None) -> Tensor:
-    """B [V, r] = Z + gelu(Z Fᵀ) G, Z = √r·norm(X Pᵀ), from the public features X [V, D_text], a projection P
-    [r, D_text] and a lift, F and G [2, 2r, r]; without one B = Z.
+Lift = tuple[Tensor, Tensor]
+"""F [h, w] and G [h, r] of `label_basis`."""
+
+
+def label_basis(features: Tensor, projection: Tensor, lift: Lift | None = None) -> Tensor:
+    """B [V, r] = Z₁…ᵣ + gelu(Z Fᵀ) G, Z = √w·norm(X Pᵀ) [V, w], from the public features X [V, D_text], a projection P
+    [w, D_text] and a lift, F [h, w] and G [h, r]; without one B = Z.
 
     Rows of Z have equal length and entries of size about one, so the entries of a query are of one size for all items.
     The lift is there because models tell items apart by more than linear functions of texts.
     """
     found = F.normalize(features @ projection.T, dim=-1) * projection.shape[0] ** 0.5
-    return found if lift is None else found + F.gelu(found @ lift[0].T) @ lift[1]
+    if lift is None:
+        return found
+    hidden, out = lift
+    return found[:, : out.shape[1]] + F.gelu(found @ hidden.T) @ out
 
 
 def log_bytes(train: Interactions, n_items: int) -> int:
@@ -75,34 +87,50 @@ def log_bytes(train: Interactions, n_items: int) -> int:
 @dataclass(frozen=True)
 class Form:
     """readings: A; rank: r, even; projection_bits: 4 or 8, of a number of P and of the lift; session: events after
-    which a reading begins anew, None where it is one history."""
+    which a reading begins anew, None where it is one history; width: w, None for r; hidden: h, None for 2r."""
 
     readings: int
     rank: int
     projection_bits: int = 4
     session: int | None = None
+    width: int | None = None
+    hidden: int | None = None
+
+    def basis_bytes(self, text_width: int) -> int:
+        """Of P, F and G as they are stored."""
+        width, hidden = self.width or self.rank, self.hidden or 2 * self.rank
+        shapes = ((width, text_width), (hidden, width), (hidden, self.rank))
+        return sum(rows * (-(-columns * self.projection_bits // 8) + SCALE_BYTES) for rows, columns in shapes)
 
 
 def affordable_form(sequences: int, length: int, n_items: int, widths: tuple[int, int], available_bytes: int) -> Form:
     """How many readings and of which rank the byte rule of METHOD §2 leaves: soft ≤ log and ≤ 256 bytes a position.
 
-    The highest of RANKS that leaves readings enough. widths: of the text features and of the teacher; no
-    rank exceeds them. Never less than one reading of the lowest rank: a budget that large against its log is reported
-    as breaking the rule, not refused.
+    In a large catalogue the first of WIDE_FORMS that can be had, the lift as wide as fits beside WIDE_READINGS;
+    otherwise the highest of RANKS that leaves readings enough. widths: of the text features and of the teacher; no rank
+    and no width exceeds them. Never less than one reading of the lowest rank: a budget that large against its log is
+    reported as breaking the rule, not refused.
     """
     text_width, teacher_width = widths
     positions, widest = sequences * length, min(text_width // 2 * 2, teacher_width // 2 * 2)
-    available_bytes = min(available_bytes, BYTES_PER_POSITION * positions)  # the projection and the header are in it
+    # the projection and the header are in it
+    available_bytes = min(available_bytes, BYTES_PER_POSITION * positions) - HEADER_BYTES
+
+    def readings(form: Form) -> int:
+        a_label = form.rank // 2 + SCALE_BYTES + _item_type(n_items).itemsize
+        return min(MAX_READINGS, (available_bytes - form.basis_bytes(text_width)) // positions // a_label)
+
+    if n_items > LARGE_CATALOGUE:
+        for rank, width in WIDE_FORMS:
+            widths_of = (hidden for hidden in range(MOST_HIDDEN, LEAST_UNITS * rank - 1, -8))
+            forms = (Form(WIDE_READINGS, rank, 8, width=width, hidden=hidden) for hidden in widths_of)
+            wide = next((form for form in forms if width <= widest and readings(form) >= WIDE_READINGS), None)
+            if wide is not None:
+                return replace(wide, readings=readings(wide))
     for rank, enough in ((min(rank, widest), enough) for rank, enough in RANKS.items()):
-        bits = 8 if rank >= FINE_RANK else 4
-        stored_projection = rank * (-(-text_width * bits // 8) + SCALE_BYTES)
-        stored_lift = 4 * rank * (rank * bits // 8 + SCALE_BYTES)
-        a_label = rank // 2 + SCALE_BYTES + _item_type(n_items).itemsize
-        readings = min(
-            MAX_READINGS, (available_bytes - HEADER_BYTES - stored_projection - stored_lift) // positions // a_label
-        )
-        form = Form(max(1, readings), rank, bits)
-        if readings >= enough:
+        form = Form(1, rank, 8 if rank >= FINE_RANK else 4)
+        form = replace(form, readings=max(1, readings(form)))
+        if form.readings >= enough:
             break
     return form
 
@@ -159,8 +187,8 @@ def _item_type(n_items: int) -> torch.dtype:
 @dataclass(frozen=True)
 class SyntheticSequences:
     """sequences: M; items [A·M, L] int64 (UNUSED in the last positions of a short session) and queries [A·M, L, r] of
-    the labels, reading a of sequence m in row a·M + m; projection P [r, D_text]; projection_bits, session: as in
-    `Form`; lift [2, 2r, r]: of `label_basis`, None in sets of earlier versions."""
+    the labels, reading a of sequence m in row a·M + m; projection P [w, D_text]; projection_bits, session: as in
+    `Form`; lift: of `label_basis`, None in sets of earlier versions."""
 
     sequences: int
     items: Tensor
@@ -168,7 +196,7 @@ class SyntheticSequences:
     projection: Tensor
     projection_bits: int = 4
     session: int | None = None
-    lift: Tensor | None = None
+    lift: Lift | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -177,7 +205,10 @@ class SyntheticSequences:
 
     @property
     def form(self) -> Form:
-        return Form(len(self.items) // self.sequences, len(self.projection), self.projection_bits, self.session)
+        readings, rank = len(self.items) // self.sequences, self.queries.shape[-1]
+        form = Form(readings, rank, self.projection_bits, self.session)
+        width, hidden = len(self.projection), 2 * rank if self.lift is None else len(self.lift[0])
+        return form if (width, hidden) == (rank, 2 * rank) else replace(form, width=width, hidden=hidden)
 
     @property
     def own(self) -> Tensor:
@@ -214,8 +245,9 @@ class SyntheticSequences:
         return replace(self, queries=self.queries.detach().clone())
 
     def to(self, device: torch.device) -> SyntheticSequences:
-        tensors = {name: getattr(self, name) for name in ("items", "queries", "projection", "lift")}
-        return replace(self, **{name: value.to(device) for name, value in tensors.items() if value is not None})
+        moved = {name: getattr(self, name).to(device) for name in ("items", "queries", "projection")}
+        lift = None if self.lift is None else (self.lift[0].to(device), self.lift[1].to(device))
+        return replace(self, **moved, lift=lift)
 
     def save(self, path: Path, recipe: Recipe, n_items: int) -> None:
         """Write the artefact: 4-bit queries, P in its bits, ids in 16 bits where they fit, the recipe in the header."""
@@ -223,8 +255,8 @@ class SyntheticSequences:
         tensors = {"items": torch.where(self.items == UNUSED, torch.iinfo(narrow).max, self.items).to(narrow)}
         tensors["queries"], tensors["query_scales"] = pack(self.queries.detach())
         tensors["projection"], tensors["projection_scales"] = pack(self.projection, self.projection_bits)
-        if self.lift is not None:
-            tensors["lift"], tensors["lift_scales"] = pack(self.lift, self.projection_bits)
+        for name, matrix in zip(LIFT, self.lift or (), strict=False):
+            tensors[name], tensors[f"{name}_scales"] = pack(matrix, self.projection_bits)
         meta = {
             "schema": SCHEMA,
             "sequences": self.sequences,
@@ -251,24 +283,39 @@ class SyntheticSequences:
             items = torch.where(stored.long() == torch.iinfo(stored.dtype).max, UNUSED, stored.long())
             queries = unpack(tensors["queries"], tensors["query_scales"], meta["rank"])
             projection = unpack(tensors["projection"], tensors["projection_scales"], meta["text_width"])
-            lift = unpack(tensors["lift"], tensors["lift_scales"], meta["rank"]) if "lift" in tensors else None
-            if lift is not None and lift.shape != (2, 2 * meta["rank"], meta["rank"]):
-                raise ValueError(f"a lift {tuple(lift.shape)} is none of rank {meta['rank']}")
+            rank, width = meta["rank"], len(projection)
+            lift = _read_lift(tensors, rank, width)
             if items.shape != queries.shape[:2] or meta["sequences"] < 1 or len(items) % meta["sequences"]:
                 raise ValueError(f"{meta['sequences']} sequences do not fit items {tuple(items.shape)}")
             bits, session = 8 if tensors["projection"].dtype == torch.int8 else 4, meta.get("session")
             if session is not None and not (type(session) is int and 0 < session < items.shape[1]):
                 raise ValueError(f"sessions of {session} do not fit readings of {items.shape[1]}")
-            if projection.shape != (meta["rank"], meta["text_width"]):
+            if projection.shape != (width, meta["text_width"]) or width < rank or (lift is None and width != rank):
                 raise ValueError(
-                    f"a projection {tuple(projection.shape)} is none of {meta['rank']} × {meta['text_width']}"
+                    f"a projection {tuple(projection.shape)} is none of rank {rank} and {meta['text_width']} numbers"
                 )
-            numbers = (queries, projection) if lift is None else (queries, projection, lift)
-            if (lift is None) != ("lift_scales" not in tensors) or not all(bool(x.isfinite().all()) for x in numbers):
+            if not all(bool(x.isfinite().all()) for x in (queries, projection, *(lift or ()))):
                 raise ValueError("its numbers are not whole")
             return cls(meta["sequences"], items, queries, projection, bits, session, lift), Recipe(**meta["recipe"])
         except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
             raise UserError(f"{path.name} is no synthetic set ({error}); choose a synthetic.safetensors") from None
+
+
+def _read_lift(tensors: Mapping[str, Tensor], rank: int, width: int) -> Lift | None:
+    """Of a file's tensors, None where there is none. Raises ValueError for one of another shape, KeyError for half."""
+    if "lift" in tensors:  # both as one, of the only shape that there was
+        hidden, out = unpack(tensors["lift"], tensors["lift_scales"], rank)
+    elif any(name.startswith("lift") for name in tensors):
+        hidden, out = (
+            unpack(tensors[name], tensors[f"{name}_scales"], columns)
+            for name, columns in zip(LIFT, (width, rank), strict=True)
+        )
+    else:
+        return None
+    if hidden.shape != (len(out), width) or out.shape[1:] != (rank,):
+        shapes = f"{tuple(hidden.shape)} and {tuple(out.shape)}"
+        raise ValueError(f"a lift {shapes} is none of rank {rank} and width {width}")
+    return hidden, out
 
 
 def drawn_rows(synthetic: SyntheticSequences, basis: Tensor, recipe: Recipe) -> Callable[[Generator], Batch]:
@@ -336,9 +383,12 @@ def fit_basis(
     matrix_rate: float = 0.05,
     subset: int = 2048,
     bits: int = 4,
-) -> tuple[Tensor, Tensor]:
-    """P [r, D_text] and a lift [2, 2r, r] that, with queries of their own, bring labels log p [N, V] nearest to what is
-    stored, in KL; from `projection` and a lift that adds nothing, both rounded to `bits` a number.
+    rank: int | None = None,
+    hidden: int | None = None,
+) -> tuple[Tensor, Lift]:
+    """P [w, D_text] and a lift of h `hidden` units (None: 2r) that, with queries of r = `rank` numbers (None: w) of
+    their own, bring labels log p [N, V] nearest to what is stored, in KL; from `projection` and a lift that adds
+    nothing, both rounded to `bits` a number.
 
     Descends on queries by Adam and on matrices by Muon together, in a large catalogue on a subset as `fit_queries`
     does, but drawn anew in every step: what the lift makes of items that it never saw is anything. steps: None for
@@ -346,10 +396,13 @@ def fit_basis(
     """
     if steps is None:
         steps = FIT_STEPS if len(features) <= 2 * subset else LARGE_FIT_STEPS
-    q = fit_queries(log_labels, label_basis(features, projection), generator, 50, rate, subset).requires_grad_()
-    learned, rank = nn.Parameter(projection.clone()), len(projection)
-    hidden = torch.randn(2 * rank, rank, generator=generator).to(projection) / rank**0.5
-    lift = (nn.Parameter(hidden), nn.Parameter(torch.zeros_like(hidden)))
+    width = len(projection)
+    rank = width if rank is None else rank
+    first = label_basis(features, projection)[:, :rank]
+    q = fit_queries(log_labels, first, generator, 50, rate, subset).requires_grad_()
+    learned = nn.Parameter(projection.clone())
+    fresh = torch.randn(2 * rank if hidden is None else hidden, width, generator=generator).to(projection) / width**0.5
+    lift = (nn.Parameter(fresh), nn.Parameter(fresh.new_zeros(len(fresh), rank)))
     wide = matrix_rate * float(projection.std()) * projection.shape[1] ** 0.5  # P is not of size one as the others are
     optimizers = (
         (torch.optim.Adam([q], lr=rate, betas=(0.9, 0.99)), rate),
@@ -362,11 +415,11 @@ def fit_basis(
         for optimizer, peak in optimizers:
             optimizer.param_groups[0]["lr"] = peak * (1 - step / steps)
             optimizer.zero_grad()
-        logits = q @ label_basis(scored, learned, torch.stack(lift)).T - correction
+        logits = q @ label_basis(scored, learned, lift).T - correction
         F.cross_entropy(logits, p).mul(len(q)).backward()
         for optimizer, _ in optimizers:
             optimizer.step()
-    return rounded(learned.detach(), bits), rounded(torch.stack(lift).detach(), bits)
+    return rounded(learned.detach(), bits), (rounded(lift[0].detach(), bits), rounded(lift[1].detach(), bits))
 
 
 def _subsets(

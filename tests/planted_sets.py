@@ -17,10 +17,16 @@ def planted_set(
     text_width: int = 16,
     n_items: int = N_ITEMS,
     projection_bits: int = 4,
+    width: int | None = None,
+    hidden: int | None = None,
 ) -> SyntheticSequences:
+    """width, hidden: of `foster.synthetic.Form`."""
+    width, hidden = width or rank, hidden or 2 * rank
     draw = Generator().manual_seed(0)
     items = torch.randint(n_items, (readings * sequences, length), generator=draw)
     queries = rounded(torch.randn(readings * sequences, length, rank, generator=draw))
-    projection = rounded(torch.randn(rank, text_width, generator=draw), projection_bits)
-    lift = rounded(0.3 * torch.randn(2, 2 * rank, rank, generator=draw), projection_bits)
-    return SyntheticSequences(sequences, items, queries, projection, projection_bits, lift=lift)
+    projection, reading, out = (
+        rounded(size * torch.randn(shape, generator=draw), projection_bits)
+        for size, shape in ((1.0, (width, text_width)), (0.3, (hidden, width)), (0.3, (hidden, rank)))
+    )
+    return SyntheticSequences(sequences, items, queries, projection, projection_bits, lift=(reading, out))

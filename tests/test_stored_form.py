@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,12 +13,14 @@ import torch
 from cycle_world import N_ITEMS, cycle_log, random_features
 from planted_sets import planted_set
 from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Generator, Tensor
 
 from foster.condensers import label_projection
 from foster.errors import UserError
 from foster.recommender import RecommenderConfig, build_recommender
 from foster.synthetic import (
+    BYTES_PER_POSITION,
     MAX_READINGS,
     UNUSED,
     Form,
@@ -61,11 +64,53 @@ def test_a_set_of_an_earlier_version_has_no_lift(tmp_path: Path) -> None:
     assert torch.allclose(found.basis(FEATURES), label_basis(FEATURES, kept.projection), atol=1e-3)
 
 
-@pytest.mark.parametrize("shape", [(2, 15, 8), (1, 16, 8), (2, 8, 8)])
-def test_a_lift_of_another_rank_is_refused(tmp_path: Path, shape: tuple[int, int, int]) -> None:
-    replace(planted_set(), lift=torch.ones(shape)).save(tmp_path / "s.safetensors", Recipe(), N_ITEMS)
+def rewrite(path: Path, schema: int, change: Callable[[dict[str, Tensor]], None]) -> None:
+    with safe_open(path, "pt") as file:
+        meta = json.loads(file.metadata()["foster"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
+    change(tensors)
+    save_file(tensors, path, {"foster": json.dumps({**meta, "schema": schema})})
+
+
+def test_a_lift_of_the_version_before_is_read_as_it_was_meant(tmp_path: Path) -> None:
+    kept, file = planted_set(), tmp_path / "s.safetensors"
+    kept.save(file, Recipe(), N_ITEMS)
+
+    def as_one(tensors: dict[str, Tensor]) -> None:
+        for end in ("", "_scales"):
+            tensors[f"lift{end}"] = torch.stack([tensors.pop(f"{name}{end}") for name in ("lift_in", "lift_out")])
+
+    now, _ = SyntheticSequences.load(file)
+    rewrite(file, 5, as_one)
+    then, _ = SyntheticSequences.load(file)
+    assert torch.equal(now.basis(FEATURES), then.basis(FEATURES))
+    assert then.form == kept.form == Form(1, 8)
+
+
+def test_a_wide_basis_reads_back_and_says_its_form(tmp_path: Path) -> None:
+    kept = planted_set(width=12, hidden=20)
+    kept.save(tmp_path / "s.safetensors", Recipe(), N_ITEMS)
+    found, _ = SyntheticSequences.load(tmp_path / "s.safetensors")
+    assert found.form == Form(1, 8, width=12, hidden=20)
+    assert found.basis(FEATURES).shape == (N_ITEMS, 8)
+    assert torch.allclose(found.basis(FEATURES), kept.basis(FEATURES), atol=1e-3)
+
+
+@pytest.mark.parametrize(("reading", "out"), [((15, 8), (16, 8)), ((16, 8), (16, 7)), ((16, 7), (16, 8))])
+def test_a_lift_of_another_shape_is_refused(tmp_path: Path, reading: tuple[int, int], out: tuple[int, int]) -> None:
+    lift = torch.ones(reading), torch.ones(out)
+    replace(planted_set(projection_bits=8), lift=lift).save(tmp_path / "s.safetensors", Recipe(), N_ITEMS)
     with pytest.raises(UserError, match="none of rank 8"):
         SyntheticSequences.load(tmp_path / "s.safetensors")
+
+
+@pytest.mark.parametrize("missing", ["lift_in", "lift_in_scales", "lift_out", "lift_out_scales"])
+def test_half_a_lift_is_refused(tmp_path: Path, missing: str) -> None:
+    file = tmp_path / "s.safetensors"
+    planted_set().save(file, Recipe(), N_ITEMS)
+    rewrite(file, 6, lambda tensors: tensors.__delitem__(missing))
+    with pytest.raises(UserError, match="no synthetic set"):
+        SyntheticSequences.load(file)
 
 
 def test_a_short_reading_keeps_its_length(tmp_path: Path) -> None:
@@ -150,6 +195,22 @@ def test_readings_and_rank_fill_what_the_log_allows() -> None:
     assert (smallest.readings, smallest.rank) == (1, 8)
 
 
+@pytest.mark.parametrize("available", [10**9, 245_000, 490_000])
+def test_a_large_catalogue_has_a_wider_basis_and_keeps_within_its_bytes(tmp_path: Path, available: int) -> None:
+    for sequences in (20, 60):
+        form = affordable_form(sequences, 50, 20_000, (384, 128), available)
+        assert form.readings >= (4 if available >= 7_000 * sequences else 3)
+        assert form.width is None or (form.width > form.rank and 3 * form.rank <= (form.hidden or 0) <= 512)
+        shape = {"projection_bits": form.projection_bits, "width": form.width, "hidden": form.hidden}
+        made = planted_set(form.rank, form.readings, sequences, 50, 384, 20_000, **shape)
+        assert made.form == form
+        made.save(tmp_path / "s", Recipe(), 20_000)
+        assert (tmp_path / "s").stat().st_size <= min(available, BYTES_PER_POSITION * 50 * sequences)
+    assert affordable_form(20, 50, 20_000, (384, 128), 10**9).width == 128
+    assert affordable_form(20, 50, 1_000, (384, 128), 10**9).width is None, "there is less to tell apart"
+    assert affordable_form(20, 50, 20_000, (384, 64), 10**9).width == 64, "never more than the teacher has"
+
+
 def test_log_size_counts_ids_in_the_narrowest_width() -> None:
     log = cycle_log()
     assert log_bytes(log, 100) < log.items.astype(np.uint16).nbytes
@@ -216,11 +277,11 @@ def test_a_fitted_projection_finds_the_directions_that_the_labels_need(subset: i
     before = divergence(unseen, label_basis(features, rounded(begin)))
     assert divergence(unseen, label_basis(features, found, lift)) < 0.25 * before
     assert torch.equal(found, rounded(found)), "what is stored"
-    assert torch.equal(lift, rounded(lift)), "what is stored"
+    assert all(torch.equal(matrix, rounded(matrix)) for matrix in lift), "what is stored"
     assert torch.equal(begin, torch.eye(16)[:4]), "the given one is left as it was"
     again = fit_basis(begin, seen, features, Generator().manual_seed(0), steps=600, subset=subset)
     assert torch.equal(found, again[0])
-    assert torch.equal(lift, again[1])
+    assert all(torch.equal(*each) for each in zip(lift, again[1], strict=True))
 
 
 @pytest.mark.parametrize(("n_items", "subset"), [(300, 2048), (3000, 200)])
@@ -238,9 +299,25 @@ def test_a_lift_says_what_no_projection_can(n_items: int, subset: int) -> None:
     assert torch.equal(label_basis(features, begin, nothing), label_basis(features, begin))
 
 
+def test_a_wide_basis_says_what_a_narrow_one_cannot() -> None:
+    """Planted: labels on three products of two features each, on queries of three numbers."""
+    draw = Generator().manual_seed(1)
+    features = random_features(300, 8)
+    squares = 12 * features[:, :3] * features[:, 4:7]
+    seen, unseen = labels_of(squares, 150, draw), labels_of(squares, 80, draw)
+    lost = []
+    for width, hidden in ((3, 6), (8, 24)):
+        begin = torch.eye(8)[:width]
+        made = fit_basis(begin, seen, features, Generator().manual_seed(0), bits=8, rank=3, hidden=hidden)
+        basis = label_basis(features, *made)
+        assert basis.shape == (300, 3)
+        lost.append(divergence(unseen, basis))
+    assert lost[1] < 0.2 * lost[0]
+
+
 def test_a_single_label_can_be_fitted() -> None:
     features = random_features(30, 16)
     one = torch.randn(1, 30, generator=Generator().manual_seed(2)).log_softmax(-1)
     projection, lift = fit_basis(torch.eye(16)[:2], one, features, Generator())
     assert bool(projection.isfinite().all())
-    assert bool(lift.isfinite().all())
+    assert all(bool(matrix.isfinite().all()) for matrix in lift)

@@ -62,8 +62,8 @@ def planted_set(size: Size, device: torch.device) -> SyntheticSequences:
     items = torch.randint(size.items, (size.sequences, size.length), generator=draw)
     queries = 0.5 * torch.randn(size.sequences, size.length, size.rank, generator=draw)
     projection = torch.randn(size.rank, size.text_width, generator=draw) / size.text_width**0.5
-    lift = torch.randn(2, 2 * size.rank, size.rank, generator=draw) / size.rank**0.5
-    return SyntheticSequences(size.sequences, items, queries, projection, lift=lift).to(device)
+    reading, out = torch.randn(2, 2 * size.rank, size.rank, generator=draw) / size.rank**0.5
+    return SyntheticSequences(size.sequences, items, queries, projection, lift=(reading, out)).to(device)
 
 
 def planted_windows(size: Size, device: torch.device) -> RealWindows:

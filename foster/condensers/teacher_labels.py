@@ -26,7 +26,7 @@ from foster.synthetic import (
 from foster.training import mix
 from foster.tuning import Texts, public
 
-FITTED = 1000  # positions whose labels choose the projection
+FITTED, WIDE_FITTED = 1000, 2000  # positions whose labels choose the basis, and a wide one
 
 
 @torch.no_grad()
@@ -129,7 +129,7 @@ def teacher_walk(
 
 @torch.no_grad()
 def label_projection(teacher: SequentialRecommender, texts: Texts, rank: int, bits: int = 4) -> Tensor:
-    """P [r, D_text], the r directions of the text features in which the teacher tells items apart most.
+    """P [w, D_text], the w = `rank` directions of the text features in which the teacher tells items apart most.
 
     With W the teacher's projection and e [V, D] its item table: P = V_r W, V_r the leading right singular
     directions of the table (only a start to fit from where the teacher has an adapter or an encoder of its own).
@@ -156,15 +156,18 @@ def with_teacher_labels(
     """Readings items [A·M, L] (-1 unused) of M `sequences` with the teachers' labels in the given form, not rounded
     (its count of readings is that of `items`, whatever it says).
 
-    The basis of its rank begins as the first teacher's, brought nearest to the labels of about FITTED of the positions
-    in `fit` steps (None: as many as `fit_basis` says). Works in blocks of readings, so nothing of size A·M·L·V is held.
-    generator: on the CPU.
+    The basis begins as the first teacher's, brought nearest to the labels of about FITTED (of a wide form WIDE_FITTED)
+    of the positions in `fit` steps (None: as many as `fit_basis` says). Works in blocks of readings, so nothing of size
+    A·M·L·V is held. generator: on the CPU.
     """
-    some = items[: max(1, FITTED // items.shape[1])]
+    count = FITTED if form.width is None else WIDE_FITTED
+    some = items[: max(1, count // items.shape[1])]
     known = teacher_log_labels(teachers, texts, some, form.session)[some >= 0]
     bits = form.projection_bits
-    leading = label_projection(teachers[0], texts, form.rank, bits)
-    projection, lift = fit_basis(leading, known, public(texts), generator, fit, bits=bits)
+    leading = label_projection(teachers[0], texts, form.width or form.rank, bits)
+    projection, lift = fit_basis(
+        leading, known, public(texts), generator, fit, bits=bits, rank=form.rank, hidden=form.hidden
+    )
     basis = label_basis(public(texts), projection, lift)
     queries = []
     for block in items.split(4):

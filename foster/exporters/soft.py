@@ -17,11 +17,15 @@ _MEANING = {
     "(low half first, 8 added), to be multiplied by `query_scales`; what to recommend after a position is "
     "softmax(q · Bᵀ), with B as described below",
     "query_scales": "one factor for every row of `queries`",
-    "projection": "directions P of the text features, rank × text width: as I8 one number a byte, as U8 packed like "
+    "projection": "directions P of the text features, width × text width: as I8 one number a byte, as U8 packed like "
     "`queries`",
     "projection_scales": "one factor for every row of `projection`",
     "lift": "the two matrices F and G of B, each 2·rank × rank, packed like `projection`",
     "lift_scales": "one factor for every row of `lift`",
+    "lift_in": "the matrix F of B, units × width, packed like `projection`",
+    "lift_in_scales": "one factor for every row of `lift_in`",
+    "lift_out": "the matrix G of B, units × rank, packed like `projection`",
+    "lift_out_scales": "one factor for every row of `lift_out`",
 }
 
 
@@ -94,9 +98,9 @@ tensors = load_file("synthetic.safetensors")   # name → array
 
 ## From queries to recommendations
 
-B has one row an item: z + gelu(F z)ᵀ G, where z is its centred, unit-length text embedding x times P, scaled to length
-√rank, gelu(a) = a Φ(a) (`sequences.basis(public_features(embeddings))`; z alone where there is no `lift`). The
-embeddings are those of the text encoder `{run.encoder}` over each
+B has one row an item: the first `rank` numbers of z plus gelu(F z)ᵀ G, where z is its centred, unit-length text
+embedding x times P, scaled to length √width, gelu(a) = a Φ(a) (`sequences.basis(public_features(embeddings))`; z alone
+where there is no lift). The embeddings are those of the text encoder `{run.encoder}` over each
 item's text: title and further text columns of the catalogue, in its order. Those texts belong to the data's owner and
 are not in here beyond title and category, so B needs the original catalogue. The likeliest recommendations of every
 position of the first readings are in `recommendations.parquet`, readable without any of this.
