@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from pathlib import Path
+
 import torch
 from cycle_world import N_ITEMS
-from torch import Generator
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Generator, Tensor
 
 from foster.synthetic import SyntheticSequences, rounded
 
@@ -30,3 +36,12 @@ def planted_set(
         for size, shape in ((1.0, (width, text_width)), (0.3, (hidden, width)), (0.3, (hidden, rank)))
     )
     return SyntheticSequences(sequences, items, queries, projection, projection_bits, lift=(reading, out))
+
+
+def rewrite(path: Path, change: Callable[[dict[str, Tensor]], None] = lambda tensors: None, **noted: object) -> None:
+    """Changes the tensors of a stored set and what its header notes."""
+    with safe_open(path, "pt") as file:
+        meta = json.loads(file.metadata()["foster"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
+    change(tensors)
+    save_file(tensors, path, {"foster": json.dumps({**meta, **noted})})

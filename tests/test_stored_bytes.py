@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 import torch
 from cycle_world import N_ITEMS, random_features
-from planted_sets import planted_set
-from safetensors import safe_open
-from safetensors.torch import save_file
+from planted_sets import planted_set, rewrite
 from torch import Generator
 
 from foster.condensers import label_projection
@@ -69,13 +66,6 @@ def test_saving_what_was_loaded_changes_no_byte(tmp_path: Path) -> None:
     found.save(tmp_path / "two", recipe, N_ITEMS)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
-
-
-def rewrite(path: Path, **changes: object) -> None:
-    with safe_open(path, "pt") as file:
-        meta = json.loads(file.metadata()["foster"])
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
-    save_file(tensors, path, {"foster": json.dumps({**meta, **changes})})
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +10,8 @@ import numpy as np
 import pytest
 import torch
 from cycle_world import N_ITEMS, cycle_log, random_features
-from planted_sets import planted_set
+from planted_sets import planted_set, rewrite
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Generator, Tensor
 
 from foster.condensers import label_projection
@@ -64,14 +62,6 @@ def test_a_set_of_an_earlier_version_has_no_lift(tmp_path: Path) -> None:
     assert torch.allclose(found.basis(FEATURES), label_basis(FEATURES, kept.projection), atol=1e-3)
 
 
-def rewrite(path: Path, schema: int, change: Callable[[dict[str, Tensor]], None]) -> None:
-    with safe_open(path, "pt") as file:
-        meta = json.loads(file.metadata()["foster"])
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
-    change(tensors)
-    save_file(tensors, path, {"foster": json.dumps({**meta, "schema": schema})})
-
-
 def test_a_lift_of_the_version_before_is_read_as_it_was_meant(tmp_path: Path) -> None:
     kept, file = planted_set(), tmp_path / "s.safetensors"
     kept.save(file, Recipe(), N_ITEMS)
@@ -81,7 +71,7 @@ def test_a_lift_of_the_version_before_is_read_as_it_was_meant(tmp_path: Path) ->
             tensors[f"lift{end}"] = torch.stack([tensors.pop(f"{name}{end}") for name in ("lift_in", "lift_out")])
 
     now, _ = SyntheticSequences.load(file)
-    rewrite(file, 5, as_one)
+    rewrite(file, as_one, schema=5)
     then, _ = SyntheticSequences.load(file)
     assert torch.equal(now.basis(FEATURES), then.basis(FEATURES))
     assert then.form == kept.form == Form(1, 8)
@@ -108,7 +98,7 @@ def test_a_lift_of_another_shape_is_refused(tmp_path: Path, reading: tuple[int, 
 def test_half_a_lift_is_refused(tmp_path: Path, missing: str) -> None:
     file = tmp_path / "s.safetensors"
     planted_set().save(file, Recipe(), N_ITEMS)
-    rewrite(file, 6, lambda tensors: tensors.__delitem__(missing))
+    rewrite(file, lambda tensors: tensors.__delitem__(missing))
     with pytest.raises(UserError, match="no synthetic set"):
         SyntheticSequences.load(file)
 
