@@ -97,7 +97,7 @@ class DistillStep:
 class View:
     """A subset U as a model sees it. ids [V'] and texts [V', D_text]: of the table's items, U first, then the input
     items outside U, synthetic and real, which are read, not scored; items and shares [A·M, L, k]: the synthetic input
-    rows in the table's rows; basis [U, r]; session: as in `foster.synthetic.Form`; read [V' − U, D_text]: what an
+    rows in the table's rows; basis [U, r]; session: as in `foster.stored_form.Form`; read [V' − U, D_text]: what an
     encoder that learns says of the items outside U, None where it is asked anew.
     """
 

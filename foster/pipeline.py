@@ -47,13 +47,9 @@ from foster.repeats import repeats_of
 from foster.rows import Rows
 from foster.runs import RunWriter
 from foster.spec import DEFAULT_STEPS, RunSpec
+from foster.stored_form import affordable_form, log_bytes
 from foster.students import derived_seed, train_student
-from foster.synthetic import (
-    SyntheticSequences,
-    affordable_form,
-    drawn_rows,
-    log_bytes,
-)
+from foster.synthetic import SyntheticSequences, drawn_rows
 from foster.training import RealWindows, Recipe
 from foster.trajectory import ExpertTrajectory
 from foster.tuning import states_file, token_states

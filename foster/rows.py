@@ -23,10 +23,11 @@ from foster.parallel import side_by_side
 from foster.recommend import model_file, save_model
 from foster.recommender import RecommenderConfig, SequentialRecommender
 from foster.results import Measured, Results
+from foster.rounding import rounded
 from foster.runs import RunWriter
 from foster.spec import RunSpec
 from foster.students import Draw, derived_seed, every_step, train_student
-from foster.synthetic import SyntheticSequences, drawn_rows, hard_batch, rounded
+from foster.synthetic import SyntheticSequences, drawn_rows, hard_batch
 from foster.training import Recipe
 from foster.world import World
 

@@ -12,7 +12,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Generator, Tensor
 
-from foster.synthetic import SyntheticSequences, rounded
+from foster.rounding import rounded
+from foster.synthetic import SyntheticSequences
 
 
 def planted_set(
@@ -26,7 +27,7 @@ def planted_set(
     width: int | None = None,
     hidden: int | None = None,
 ) -> SyntheticSequences:
-    """width, hidden: of `foster.synthetic.Form`."""
+    """width, hidden: of `foster.stored_form.Form`."""
     width, hidden = width or rank, hidden or 2 * rank
     draw = Generator().manual_seed(0)
     items = torch.randint(n_items, (readings * sequences, length), generator=draw)

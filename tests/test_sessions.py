@@ -23,7 +23,8 @@ from foster.pipeline import execute, session_length
 from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender
 from foster.runs import RunStore, RunWriter
 from foster.spec import RunSpec
-from foster.synthetic import Form, SyntheticSequences, as_readings, in_sessions
+from foster.stored_form import Form
+from foster.synthetic import SyntheticSequences, as_readings, in_sessions
 from foster.training import Recipe
 
 FEATURES = random_features()

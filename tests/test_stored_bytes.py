@@ -12,14 +12,10 @@ from torch import Generator
 
 from foster.condensers import label_projection
 from foster.errors import UserError
+from foster.label_basis import fit_queries, label_basis
 from foster.recommender import RecommenderConfig, build_recommender
-from foster.synthetic import (
-    BYTES_PER_POSITION,
-    SyntheticSequences,
-    affordable_form,
-    fit_queries,
-    label_basis,
-)
+from foster.stored_form import BYTES_PER_POSITION, affordable_form
+from foster.synthetic import SyntheticSequences
 from foster.training import Recipe
 
 SEQUENCES, LENGTH = 6, 7

@@ -16,24 +16,11 @@ from torch import Generator, Tensor
 
 from foster.condensers import label_projection
 from foster.errors import UserError
+from foster.label_basis import fit_basis, fit_queries, label_basis
 from foster.recommender import RecommenderConfig, build_recommender
-from foster.synthetic import (
-    BYTES_PER_POSITION,
-    MAX_READINGS,
-    UNUSED,
-    Form,
-    SyntheticSequences,
-    affordable_form,
-    drawn_rows,
-    fit_basis,
-    fit_queries,
-    hard_batch,
-    label_basis,
-    log_bytes,
-    pack,
-    rounded,
-    unpack,
-)
+from foster.rounding import pack, rounded, unpack
+from foster.stored_form import BYTES_PER_POSITION, MAX_READINGS, Form, affordable_form, log_bytes
+from foster.synthetic import UNUSED, SyntheticSequences, drawn_rows, hard_batch
 from foster.training import NO_TARGET, Recipe
 
 FEATURES = random_features()

@@ -15,7 +15,7 @@ from foster.condensers import (
     with_teacher_labels,
 )
 from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender
-from foster.synthetic import Form
+from foster.stored_form import Form
 from foster.trajectory import ExpertConfig, ExpertTrajectory, train_expert
 
 CPU = torch.device("cpu")

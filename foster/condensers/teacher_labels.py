@@ -11,18 +11,11 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor
 
+from foster.label_basis import fit_basis, fit_queries, label_basis
 from foster.recommender import SequentialRecommender
-from foster.synthetic import (
-    UNUSED,
-    Form,
-    SyntheticSequences,
-    as_readings,
-    fit_basis,
-    fit_queries,
-    in_sessions,
-    label_basis,
-    rounded,
-)
+from foster.rounding import rounded
+from foster.stored_form import Form
+from foster.synthetic import UNUSED, SyntheticSequences, as_readings, in_sessions
 from foster.training import mix
 from foster.tuning import Texts, public
 

@@ -18,8 +18,9 @@ from foster.distiller import DistillConfig, Distiller
 from foster.lessons.expert import CONFIG, hits, real_windows, toy_expert
 from foster.lessons.world import BOOKS, features, toy_world
 from foster.recommender import SequentialRecommender
+from foster.stored_form import Form
 from foster.students import Draw, derived_seed, every_step, train_student
-from foster.synthetic import Form, SyntheticSequences, drawn_rows, hard_batch
+from foster.synthetic import SyntheticSequences, drawn_rows, hard_batch
 from foster.training import Recipe, Trainer
 
 LENGTH, READINGS, RANK = 8, 4, 8

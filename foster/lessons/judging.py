@@ -14,7 +14,8 @@ import numpy as np
 from foster.lessons.condensed import LENGTH, STUDENT, condense, hard, random_rows, scores, soft
 from foster.lessons.expert import hits, toy_expert
 from foster.lessons.world import BOOKS, toy_world
-from foster.synthetic import SyntheticSequences, log_bytes
+from foster.stored_form import log_bytes
+from foster.synthetic import SyntheticSequences
 
 SEQUENCES = 4
 

@@ -81,7 +81,7 @@ class Span:
 
 def at_most(spec: RunSpec, log_bytes: int) -> int:
     """Upper bound of the bytes that the soft form stores: its form is chosen not to exceed the log nor so much a
-    position, down to the least that there is (`foster.synthetic.affordable_form`)."""
+    position, down to the least that there is (`foster.stored_form.affordable_form`)."""
     positions = spec.sequences * spec.length
     return max(LEAST_BYTES + LEAST_A_POSITION * positions, min(BYTES_A_POSITION * positions, log_bytes))
 

@@ -80,7 +80,7 @@ def facts(dataset: Dataset) -> LogFacts:
 
 
 def log_bytes(train: Interactions, n_items: int) -> int:
-    """What a stored result is compared with, as `foster.synthetic.log_bytes` has it, without importing torch."""
+    """What a stored result is compared with, as `foster.stored_form.log_bytes` has it, without importing torch."""
     width = np.uint16 if n_items <= 2**16 else np.uint32
     return len(zlib.compress(train.items.astype(width).tobytes(), 9))
 

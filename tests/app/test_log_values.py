@@ -18,7 +18,7 @@ from foster.formats import Dataset
 from foster.interactions import Interactions
 from foster.runs import RunStore
 from foster.spec import RunSpec
-from foster.synthetic import affordable_form, log_bytes
+from foster.stored_form import affordable_form, log_bytes
 from foster.training import Recipe
 from foster.ui import log_charts, log_facts
 from foster.ui.forecast import FEW_POSITIONS, TEACHERS, Earlier, Span, at_most, forecast
