@@ -33,7 +33,7 @@ FULL = RecommenderConfig(width=128, layers=1, temperature=0.1, adapter=True, dro
 TEXT_RATE = 1e-4  # of layers of the text encoder, where some learn
 FEW_POSITIONS = 200  # so small a set has one teacher
 MOST_TEACHERS, READ_TOGETHER = 4, 10_000_000  # teachers of a set, and the real events that all of them may read
-EXPERT = 11  # of those in the cache: raise it when equal settings learn something else
+EXPERT = 12  # of those in the cache: raise it when equal settings learn something else
 
 
 def experts_of(spec: RunSpec, run: RunWriter, world: World, cache: Path, clock: Clock) -> list[ExpertTrajectory]:

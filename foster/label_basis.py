@@ -7,6 +7,7 @@ N labels, V items, r numbers in a query q, w of a projection, h units of a lift,
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor, nn
@@ -16,28 +17,55 @@ from foster.muon import Muon
 from foster.rounding import rounded
 from foster.subset import draw_subset
 
-FIT_STEPS, LARGE_FIT_STEPS = 400, 1200  # in which the label basis is fitted: many items take longer
-
-Lift = tuple[Tensor, Tensor]
-"""F [h, w] and G [h, r] of `label_basis`."""
+FIT_STEPS, LARGE_FIT_STEPS = 400, 800  # in which the label basis is fitted: many items take longer
 
 
-def label_basis(features: Tensor, projection: Tensor, lift: Lift | None = None) -> Tensor:
-    """B [V, r] = Z₁…ᵣ + gelu(Z Fᵀ) G, Z = √w·norm(X Pᵀ) [V, w], from the public features X [V, D_text], a projection P
-    [w, D_text] and a lift, F [h, w] and G [h, r]; without one B = Z.
+@dataclass(frozen=True)
+class LabelBasis:
+    """What makes B [V, r] of the public features X [V, D_text]:
 
-    Rows of Z have equal length and entries of size about one, so the entries of a query are of one size for all items.
-    The lift is there because models tell items apart by more than linear functions of texts.
+        B = Z A + gelu(Z Fᵀ) G,    Z = √w · norm(X Pᵀ) [V, w]
+
+    projection: P [w, D_text]; straight: A [w, r]; units: F [h, w] and out: G [h, r], the lift. Rows of Z have equal
+    length and entries of size about one. The lift is there because models tell items apart by more than linear
+    functions of texts.
     """
-    found = F.normalize(features @ projection.T, dim=-1) * projection.shape[0] ** 0.5
-    if lift is None:
-        return found
-    hidden, out = lift
-    return found[:, : out.shape[1]] + F.gelu(found @ hidden.T) @ out
+
+    projection: Tensor
+    straight: Tensor
+    units: Tensor
+    out: Tensor
+
+    def rows(self, features: Tensor) -> Tensor:
+        """B [V, r], differentiable in the matrices."""
+        found = F.normalize(features @ self.projection.T, dim=-1) * self.projection.shape[0] ** 0.5
+        return found @ self.straight + F.gelu(found @ self.units.T) @ self.out
+
+    @classmethod
+    def linear(cls, projection: Tensor, rank: int, hidden: int = 0) -> LabelBasis:
+        """The first `rank` numbers of Z alone, with a lift of so many units that adds nothing."""
+        width = len(projection)
+        straight = torch.eye(width, rank).to(projection)
+        return cls(projection, straight, projection.new_zeros(hidden, width), projection.new_zeros(hidden, rank))
+
+    def turned(self, axes: Tensor) -> LabelBasis:
+        """Of B `axes` [r, r] in the place of B."""
+        return LabelBasis(self.projection, self.straight @ axes, self.units, self.out @ axes)
+
+    def rounded(self, bits: int) -> LabelBasis:
+        """As it is stored in so many bits a number."""
+        return LabelBasis(*(rounded(matrix.detach(), bits) for matrix in self.matrices))
+
+    @property
+    def matrices(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        return self.projection, self.straight, self.units, self.out
+
+    def to(self, device: torch.device) -> LabelBasis:
+        return LabelBasis(*(matrix.to(device) for matrix in self.matrices))
 
 
 def fit_queries(
-    log_labels: Tensor, basis: Tensor, generator: Generator, steps: int = 150, rate: float = 0.1, subset: int = 2048
+    log_labels: Tensor, basis: Tensor, generator: Generator, steps: int = 60, rate: float = 0.1, subset: int = 2048
 ) -> Tensor:
     """Queries q [N, r] that minimise KL(p ‖ softmax(q·Bᵀ)) for label distributions log p [N, V].
 
@@ -62,37 +90,36 @@ def fit_basis(
     projection: Tensor,
     log_labels: Tensor,
     features: Tensor,
+    rank: int,
+    hidden: int,
     generator: Generator,
     steps: int | None = None,
     rate: float = 0.1,
     matrix_rate: float = 0.05,
     subset: int = 2048,
-    bits: int = 4,
-    rank: int | None = None,
-    hidden: int | None = None,
-) -> tuple[Tensor, Lift]:
-    """P [w, D_text] and a lift of h `hidden` units (None: 2r) that, with queries of r = `rank` numbers (None: w) of
-    their own, bring labels log p [N, V] nearest to what is stored, in KL; from `projection` and a lift that adds
-    nothing, both rounded to `bits` a number.
+    bits: int = 8,
+) -> LabelBasis:
+    """The basis of queries of r = `rank` numbers and h `hidden` units that brings labels log p [N, V], with queries of
+    their own, nearest to what is stored, in KL; from `projection` [w, D_text], w ≥ r, and a lift that adds nothing.
 
     Descends on queries by Adam and on matrices by Muon together, in a large catalogue on a subset as `fit_queries`
-    does, but drawn anew in every step: what the lift makes of items that it never saw is anything. steps: None for
-    FIT_STEPS, or LARGE_FIT_STEPS in such a catalogue.
+    does, but drawn anew in every step: what the lift makes of items that it never saw is anything. In the end it is
+    turned to the `axes` of the labels and rounded to `bits` a number. steps: None for FIT_STEPS, or LARGE_FIT_STEPS in
+    such a catalogue.
     """
     if steps is None:
         steps = FIT_STEPS if len(features) <= 2 * subset else LARGE_FIT_STEPS
     width = len(projection)
-    rank = width if rank is None else rank
-    first = label_basis(features, projection)[:, :rank]
-    q = fit_queries(log_labels, first, generator, 50, rate, subset).requires_grad_()
-    learned = nn.Parameter(projection.clone())
-    fresh = torch.randn(2 * rank if hidden is None else hidden, width, generator=generator).to(projection) / width**0.5
-    lift = (nn.Parameter(fresh), nn.Parameter(fresh.new_zeros(len(fresh), rank)))
+    begin = LabelBasis.linear(projection, rank, hidden)
+    q = fit_queries(log_labels, begin.rows(features), generator, 50, rate, subset).requires_grad_()
+    fresh = torch.randn(hidden, width, generator=generator).to(projection) / width**0.5
+    matrices = [nn.Parameter(matrix.clone()) for matrix in (projection, fresh, begin.out)]
+    learned = LabelBasis(matrices[0], begin.straight, *matrices[1:])
     wide = matrix_rate * float(projection.std()) * projection.shape[1] ** 0.5  # P is not of size one as the others are
     optimizers = (
         (torch.optim.Adam([q], lr=rate, betas=(0.9, 0.99)), rate),
-        (Muon(lift, lr=matrix_rate), matrix_rate),
-        (Muon([learned], lr=wide), wide),
+        (Muon(matrices[1:], lr=matrix_rate), matrix_rate),
+        (Muon(matrices[:1], lr=wide), wide),
     )
     draw = _subsets(log_labels, features, generator, subset)
     for step in range(steps):
@@ -100,11 +127,37 @@ def fit_basis(
         for optimizer, peak in optimizers:
             optimizer.param_groups[0]["lr"] = peak * (1 - step / steps)
             optimizer.zero_grad()
-        logits = q @ label_basis(scored, learned, lift).T - correction
+        logits = q @ learned.rows(scored).T - correction
         F.cross_entropy(logits, p).mul(len(q)).backward()
         for optimizer, _ in optimizers:
             optimizer.step()
-    return rounded(learned.detach(), bits), (rounded(lift[0].detach(), bits), rounded(lift[1].detach(), bits))
+    with torch.no_grad():
+        return learned.turned(axes(q, learned.rows(features))).rounded(bits)
+
+
+def axes(queries: Tensor, basis: Tensor) -> Tensor:
+    """T [r, r] that turns a basis B [V, r], to B T, such that one size of rounding suits all numbers of a query.
+
+    A change δ of a query q costs ½ δᵀ H δ nats, to second order, with H = Bᵀ (diag p − p pᵀ) B the Fisher matrix of
+    p = softmax(B q). T makes its mean over the labels of `queries` [N, r] the identity, and their covariance diagonal,
+    largest first (the Karhunen–Loève transform).
+    """
+    basis = basis.double()
+    total, means = torch.zeros_like(basis[:, 0]), []
+    for block in queries.double().split(256):
+        p = (block @ basis.T).softmax(-1)
+        total += p.sum(0)
+        means.append(p @ basis)
+    mean = torch.cat(means)
+    fisher = (basis.T @ (total.unsqueeze(1) * basis) - mean.T @ mean) / len(queries)
+    sizes, directions = torch.linalg.eigh(fisher.cpu())
+    roots = sizes.clamp(min=1e-4 * float(sizes[-1])).sqrt()  # what labels do not feel is not blown up
+    centred = (queries - queries.mean(0)).double().cpu() @ (directions * roots)
+    _, turns = torch.linalg.eigh(centred.T @ centred)  # ascending
+    turns = turns.flip(1)
+    # an eigenvector's sign is anyone's choice: its largest entry is positive
+    turns = turns * turns.gather(0, turns.abs().argmax(0, keepdim=True)).sign()
+    return ((directions / roots) @ turns).to(queries)
 
 
 def _subsets(

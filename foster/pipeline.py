@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Generator
 
 from foster import __version__
+from foster.artefact import load, save
 from foster.clock import STAGES, Clock
 from foster.condensers import (
     arranged_by_teacher,
@@ -47,7 +48,7 @@ from foster.repeats import repeats_of
 from foster.rows import Rows
 from foster.runs import RunWriter
 from foster.spec import DEFAULT_STEPS, RunSpec
-from foster.stored_form import affordable_form, log_bytes
+from foster.stored_form import BYTES_PER_POSITION, affordable_form, log_bytes
 from foster.students import derived_seed, train_student
 from foster.synthetic import SyntheticSequences, drawn_rows
 from foster.training import RealWindows, Recipe
@@ -58,13 +59,13 @@ from foster.world import World
 SOFT_RECIPE = Recipe(
     steps=1200, learning_rate=4e-2, matrix_rate=0.05, warmup=30, dropout=0.15, batch_size=10, subset=1024, adapter=True
 )
-FEW_LABELS, HANDFUL = 400, 50
+FEW_LABELS, HANDFUL, MANY_LABELS_STEPS = 400, 50, 2000
 HARD_RECIPE = Recipe(steps=120, learning_rate=5e-3, matrix_rate=0.01, dropout=0.5, subset=1024)
 SNAPSHOTS = 30
 CHECK_EVERY = 120  # steps between two fresh students of a loop, each of which takes as long as many steps
 START_FILE, SOFT_FILE, ENGINE_FILE = "checkpoints/start.safetensors", "synthetic.safetensors", "checkpoints/engine.json"
 # Raise it when equal settings learn something else: what another one made is not gone on from.
-ENGINE = 18  # of a run's checkpoints
+ENGINE = 19  # of a run's checkpoints
 
 
 def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
@@ -264,8 +265,8 @@ def _distil(
         clock.progress(event.step / steps, f"step {event.step} of {steps}")
 
     learned = distiller.synthetic.detach()
-    run.write_file(SOFT_FILE, lambda path: learned.save(path, recipe, world.n_items))
-    final = SyntheticSequences.load(run.path(SOFT_FILE))[0].to(world.device)
+    run.write_file(SOFT_FILE, lambda path: save(learned, path, recipe, world.features, allowed_bytes(spec, world)))
+    final, _ = load(run.path(SOFT_FILE), world.features)
     if not run.path(HARD).is_file():  # chosen once: rows that are done are of what was chosen then
         hard_recipe, sets = recipe_on(world, HARD_RECIPE), {START_HARD: start, HARD: final}
         shape = student_shape(spec, hard_recipe)
@@ -296,9 +297,9 @@ def soft_recipe(labels: int) -> Recipe:
     if labels < FEW_LABELS:
         few = replace(SOFT_RECIPE, learning_rate=5e-3, matrix_rate=6.25e-3, dropout=0.3)
         return replace(few, steps=100, adapter=False) if labels < HANDFUL else replace(few, steps=400)
-    steps = max(min(800, round(1.6 * labels)), round(0.45 * labels))
+    steps = min(SOFT_RECIPE.steps, max(min(800, round(1.6 * labels)), round(0.45 * labels)))
     dropout = round(min(SOFT_RECIPE.dropout, 180 / labels), 3)
-    return replace(SOFT_RECIPE, steps=min(SOFT_RECIPE.steps, steps), dropout=dropout)
+    return replace(SOFT_RECIPE, steps=max(steps, min(MANY_LABELS_STEPS, round(0.1 * labels))), dropout=dropout)
 
 
 def starting_set(
@@ -307,9 +308,9 @@ def starting_set(
     """The set before the first step and its recipe, as read back from disk; made and kept at the first call."""
     file = run.path(START_FILE)
     if not file.is_file():
-        available = log_bytes(world.split.train, world.n_items)
+        allowed = allowed_bytes(spec, world)
         widths = (world.features.shape[1], teachers[0].config.width)
-        form = affordable_form(spec.sequences, spec.length, world.n_items, widths, available)
+        form = affordable_form(spec.sequences, spec.length, world.n_items, widths, allowed)
         form = replace(form, session=session_length(world.split, spec.length))
         draw = Generator().manual_seed(derived_seed(spec.seed, "start"))
         # √ of popularity: what people read must stand in the contexts, what few read must too
@@ -323,9 +324,13 @@ def starting_set(
         items = joined(themes, spec.sequences, spec.length)
         start = with_teacher_labels(items, spec.sequences, teachers, world.texts, form, draw)
         recipe = recipe_on(world, soft_recipe(start.queries[..., 0].numel()))
-        run.write_file(START_FILE, lambda path: start.save(path, recipe, world.n_items))
-    start, recipe = SyntheticSequences.load(file)
-    return start.to(world.device), recipe
+        run.write_file(START_FILE, lambda path: save(start, path, recipe, world.features, allowed))
+    return load(file, world.features)
+
+
+def allowed_bytes(spec: RunSpec, world: World) -> int:
+    """Of a soft set, by METHOD §2: no more than the log that is condensed, nor than 256 bytes a position."""
+    return min(log_bytes(world.split.train, world.n_items), BYTES_PER_POSITION * spec.sequences * spec.length)
 
 
 def recipe_on(world: World, recipe: Recipe) -> Recipe:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from torch import Generator, Tensor
 
+from foster.artefact import as_stored, load
 from foster.clock import Clock
 from foster.condensers import real_readings, uniform_items, with_teacher_labels
 from foster.controls import Controls
@@ -23,7 +23,6 @@ from foster.parallel import side_by_side
 from foster.recommend import model_file, save_model
 from foster.recommender import RecommenderConfig, SequentialRecommender
 from foster.results import Measured, Results
-from foster.rounding import rounded
 from foster.runs import RunWriter
 from foster.spec import RunSpec
 from foster.students import Draw, derived_seed, every_step, train_student
@@ -109,15 +108,17 @@ class Rows:
     def trained(self, soft: SyntheticSequences) -> dict[str, tuple[Callable[[], Draw | None], Recipe]]:
         """Row → what its students draw from, made at the call, and by which recipe they learn."""
         spec, run, world = self.spec, self.run, self.world
-        start, soft_recipe = SyntheticSequences.load(run.path("checkpoints/start.safetensors"))
+        start, soft_recipe = load(run.path("checkpoints/start.safetensors"), world.features)
+
+        size = run.path("synthetic.safetensors").stat().st_size
 
         def taught(name: str, choose: Callable[[Generator], Tensor]) -> Draw:
-            """Teacher labels at equal bytes: as many readings of the same rank, rounded as they would be stored; each
-            reading has items of its own, as those of the set have. (Real ones: as long as the log has users.)"""
+            """Teacher labels at equal bytes: as many readings in the same form, as they would be read back; each has
+            items of its own, as those of the set have. (Real ones: as long as the log has users.)"""
             generator = draw(name)
             items = choose(generator).to(world.device)
             made = with_teacher_labels(items, len(items), self.teachers, world.texts, soft.form, generator)
-            return self._soft(replace(made, queries=rounded(made.queries)), soft_recipe)
+            return self._soft(as_stored(made, soft_recipe, world.features, size), soft_recipe)
 
         def plain(file: str) -> tuple[Callable[[], Draw | None], Recipe]:
             sequences, recipe = read_hard(run, file, world)

@@ -30,13 +30,15 @@ EARLY_STEPS = (0, 5, 10, 20, 40, 80)
 
 @dataclass(frozen=True)
 class ExpertConfig:
-    """Full-data training. Stops when validation has not improved for `patience` checks in a row; no epoch cap.
+    """Full-data training. Stops when validation has not improved for `patience` checks in a row, or rates are down to
+    `least_share` of their peak; no epoch cap.
 
     matrix_rate: Muon's rate for weight matrices, learning_rate: AdamW's for the rest; averaging: decay of the running
     average of the weights; subset: items scored in a step, where the catalogue has more than twice as many; slowing:
-    what all rates are multiplied by after every check that was not the best so far, as constant ones take twice as long
-    for as much of a large log; check_every: steps between validations, None for about an epoch and at least 50 steps;
-    text_rate: AdamW's for layers of the text encoder, None where none learn.
+    what all rates are multiplied by after every check that was not better than the best so far by a share of
+    `least_gain`, as constant ones take twice as long for as much of a large log; check_every: steps between
+    validations, None for about an epoch and at least 50 steps; text_rate: AdamW's for layers of the text encoder, None
+    where none learn.
     """
 
     learning_rate: float = 1e-2
@@ -47,6 +49,8 @@ class ExpertConfig:
     subset: int = 1024
     patience: int = 4
     slowing: float = 0.5
+    least_gain: float = 0.005
+    least_share: float = 0.01
     check_every: int | None = None
     text_rate: float | None = None
 
@@ -154,9 +158,9 @@ def train_expert(
         save_file(averaged.state_dict(), _anchor(folder, trainer.steps))
         steps.append(trainer.steps)
         now = score(averaged)
+        misses += now <= best * (1 + training.least_gain) if check > 1 else 0
         best, best_step, stale = (now, trainer.steps, 0) if now > best else (best, best_step, stale + 1)
-        misses += stale > 0
-        done = stale >= training.patience
+        done = stale >= training.patience or training.slowing**misses < training.least_share
         if done:
             summary = {"steps": sorted(set(steps)), "best": best_step, "score": best, "training": asdict(training)}
             _write(folder / "trajectory.json", summary)

@@ -12,7 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Generator, Tensor
 
-from foster.rounding import rounded
+from foster.label_basis import LabelBasis
 from foster.synthetic import SyntheticSequences
 
 
@@ -23,7 +23,7 @@ def planted_set(
     length: int = 5,
     text_width: int = 16,
     n_items: int = N_ITEMS,
-    projection_bits: int = 4,
+    bits: int = 8,
     width: int | None = None,
     hidden: int | None = None,
 ) -> SyntheticSequences:
@@ -31,12 +31,14 @@ def planted_set(
     width, hidden = width or rank, hidden or 2 * rank
     draw = Generator().manual_seed(0)
     items = torch.randint(n_items, (readings * sequences, length), generator=draw)
-    queries = rounded(torch.randn(readings * sequences, length, rank, generator=draw))
-    projection, reading, out = (
-        rounded(size * torch.randn(shape, generator=draw), projection_bits)
-        for size, shape in ((1.0, (width, text_width)), (0.3, (hidden, width)), (0.3, (hidden, rank)))
+    queries = torch.randn(readings * sequences, length, rank, generator=draw)
+    maps = LabelBasis(
+        torch.randn(width, text_width, generator=draw),
+        torch.eye(width, rank),
+        0.3 * torch.randn(hidden, width, generator=draw),
+        0.3 * torch.randn(hidden, rank, generator=draw),
     )
-    return SyntheticSequences(sequences, items, queries, projection, projection_bits, lift=(reading, out))
+    return SyntheticSequences(sequences, items, queries, maps.rounded(bits), bits)
 
 
 def rewrite(path: Path, change: Callable[[dict[str, Tensor]], None] = lambda tensors: None, **noted: object) -> None:

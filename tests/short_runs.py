@@ -12,11 +12,13 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
-from cycle_world import cycle_folder
+from cycle_world import N_ITEMS, cycle_folder
+from torch import Tensor
 
 import foster.experts
 import foster.pipeline
 from foster.distiller import DistillConfig
+from foster.encoder import load_embeddings, public_features
 from foster.formats import load_dataset
 from foster.training import Recipe
 from foster.trajectory import ExpertConfig
@@ -40,6 +42,11 @@ def short_runs(folder: Path, *, steps: int = 4, **loop: Any) -> Iterator[pytest.
             patch.setattr(foster.pipeline, "DistillConfig", partial(DistillConfig, **loop))
         yield patch
     torch.use_deterministic_algorithms(False)
+
+
+def features_in(folder: Path) -> Tensor:
+    """The public features of the runs on a folder."""
+    return public_features(load_embeddings(folder / "embeddings.safetensors", N_ITEMS))
 
 
 def no_map(train: Any, totals: Any, *_: object) -> pd.DataFrame:

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 import torch
 from cycle_world import random_features
-from short_runs import short_runs
+from short_runs import features_in, short_runs
 from torch import Generator
 
+from foster.artefact import load
 from foster.bench import ablations
 from foster.bench.ablations import ABOUT, IN_FULL, ROWS
 from foster.condensers import teacher_log_labels
@@ -23,7 +24,6 @@ from foster.errors import UserError
 from foster.recommender import RecommenderConfig, build_recommender
 from foster.run_files import to_json
 from foster.spec import RunSpec
-from foster.synthetic import SyntheticSequences
 from foster.training import Recipe
 
 CPU = torch.device("cpu")
@@ -82,15 +82,16 @@ def test_every_row_is_measured_once_and_a_call_that_was_cut_goes_on(data: str, t
             assert row["regulariser"] > 0
     folder = next((tmp_path / ablations.STORE).glob("*/ablations"))
     names = ("start", "default", "no_reset", "damped", "joint")
-    sets = {name: SyntheticSequences.load(folder / f"{name}.safetensors")[0] for name in names}
+    features = features_in(Path(data))
+    sets = {name: load(folder / f"{name}.safetensors", features)[0] for name in names}
     for one, other in combinations(names, 2):
         assert not torch.equal(sets[one].queries, sets[other].queries), (one, other)
-    kept, _ = SyntheticSequences.load(folder.parent / "checkpoints/start.safetensors")
+    kept, _ = load(folder.parent / "checkpoints/start.safetensors", features)
     assert torch.equal(sets["start"].queries, kept.queries)
     assert torch.equal(sets["default"].items, kept.items)
-    leading, _ = SyntheticSequences.load(folder / "leading.safetensors")
+    leading, _ = load(folder / "leading.safetensors", features)
     assert torch.equal(leading.items, kept.items)
-    assert not torch.equal(leading.projection, kept.projection)
+    assert not torch.equal(leading.maps.projection, kept.maps.projection)
     json.loads(to_json(found))
     text = ablations.text(found)
     assert "models never go back to an anchor" in text

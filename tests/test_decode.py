@@ -13,6 +13,7 @@ from torch import Generator, Tensor
 from foster.catalog import Catalog
 from foster.decode import harden, neighbour_table, row_of, sequence_table, snapshot_table, top_rows
 from foster.interactions import Interactions
+from foster.label_basis import LabelBasis
 from foster.synthetic import SyntheticSequences
 
 CATALOG = Catalog(tuple("abcdef"), tuple(f"Title <b>{x}</b>" for x in "ABCDEF"))
@@ -23,7 +24,9 @@ def planted(labels: list[list[int]], readings: tuple[int, ...] = (0, 1)) -> Synt
     """Labels one-hot in the query, the same in every reading, which read one item everywhere."""
     queries = torch.eye(6)[torch.tensor(labels)]
     items = torch.cat([torch.full(queries.shape[:2], item) for item in readings])
-    return SyntheticSequences(len(labels), items, queries.repeat(len(readings), 1, 1), torch.eye(6))
+    return SyntheticSequences(
+        len(labels), items, queries.repeat(len(readings), 1, 1), LabelBasis.linear(torch.eye(6), 6)
+    )
 
 
 def test_a_hard_sequence_opens_with_its_input_and_follows_its_labels() -> None:
@@ -118,7 +121,7 @@ def test_hard_sequences_of_drawn_labels_hold_no_item_twice() -> None:
     draw = Generator().manual_seed(2)
     items = torch.stack([torch.randperm(N_ITEMS, generator=draw)[:5] for _ in range(3)])
     queries, projection = 0.5 * torch.randn(3, 5, 6, generator=draw), torch.randn(6, 16, generator=draw)
-    drawn = SyntheticSequences(3, items, queries, projection)
+    drawn = SyntheticSequences(3, items, queries, LabelBasis.linear(projection, 6))
     hard = harden(drawn, drawn.basis(random_features()))
     assert hard.shape == (3, 5)
     assert all(len(set(row)) == 5 for row in hard.tolist())

@@ -15,6 +15,7 @@ from torch import Generator, Tensor
 
 from foster.distiller import DistillConfig, Distiller, divergence, duplicate
 from foster.errors import UserError
+from foster.label_basis import LabelBasis
 from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender
 from foster.synthetic import SyntheticSequences
 from foster.training import RealWindows, Recipe
@@ -31,7 +32,7 @@ def start(sequences: int = 3, readings: int = 2, rank: int = 6, n_items: int = N
     items = torch.stack([torch.randperm(n_items, generator=draw)[:5] for _ in range(readings * sequences)])
     queries = 0.5 * torch.randn(readings * sequences, 5, rank, generator=draw)
     projection = torch.randn(rank, 16, generator=draw)
-    return SyntheticSequences(sequences, items, queries, projection)
+    return SyntheticSequences(sequences, items, queries, LabelBasis.linear(projection, rank))
 
 
 def distiller(
@@ -100,7 +101,9 @@ def literal_regulariser(log_p: Tensor, f: Tensor, temperature: float = 0.1, smoo
 def literal_loop(steps: int, c: DistillConfig, seed: int, experts: Sequence[SequentialRecommender]) -> Tensor:
     """The module's equations from the same draws; one position after another."""
     first, f, draw = start(), FEATURES.double(), Generator().manual_seed(seed)
-    basis = torch.stack([row / row.norm() for row in f @ first.projection.T]) * math.sqrt(len(first.projection))
+    basis = torch.stack([row / row.norm() for row in f @ first.maps.projection.T]) * math.sqrt(
+        len(first.maps.projection)
+    )
     m_all, readings = first.sequences, len(first.items) // first.sequences
     q, v = first.queries.clone(), torch.zeros_like(first.queries)
 
@@ -147,7 +150,7 @@ def literal_loop(steps: int, c: DistillConfig, seed: int, experts: Sequence[Sequ
 
     paths = [fresh(share / c.paths) for share in reversed(range(c.paths))]
     centred = basis - basis.mean(0)
-    inverse = torch.linalg.inv(centred.T @ centred + c.ridge * len(f) * torch.eye(len(first.projection)))
+    inverse = torch.linalg.inv(centred.T @ centred + c.ridge * len(f) * torch.eye(len(first.maps.projection)))
     for step in range(steps):
         chosen = int(torch.randint(c.paths, (), generator=draw))
         if paths[chosen][1].t + c.student_steps > RECIPE.steps:

@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 import torch
 from cycle_world import N_ITEMS, cycle_log, random_features
-from short_runs import no_map, short_runs
+from short_runs import features_in, no_map, short_runs
 from torch import Generator
 
+from foster.artefact import load
 from foster.errors import UserError
 from foster.evaluate import Protocol, ensemble_scorer, model_scorer
 from foster.formats import load_dataset
@@ -24,7 +25,6 @@ from foster.recommender import RecommenderConfig, SequentialRecommender, build_r
 from foster.repeats import LONGEST, MOST, Repeats, ages, repeats_of
 from foster.runs import RunStore, RunWriter
 from foster.spec import RunSpec
-from foster.synthetic import SyntheticSequences
 
 SHAPE = RecommenderConfig(width=16, layers=1, max_length=8, dropout=0.0)
 AGAIN = Repeats(repeat_rate=0.4, repeat_decay=1.0)
@@ -157,5 +157,6 @@ def test_a_run_on_a_log_with_repeats_reckons_with_them_everywhere(
     assert not report["data"]["history_masked"]
     for name in ("full", "soft", "hard", "random", "untrained"):
         assert Repeats.of(load_model(model_file(run.path, name), 16).config) == expected
-    _, recipe = SyntheticSequences.load(run.path / SOFT_FILE)
+    features = features_in(folder)
+    _, recipe = load(run.path / SOFT_FILE, features)
     assert (recipe.repeat_rate, recipe.repeat_decay) == (expected.repeat_rate, expected.repeat_decay)

@@ -17,13 +17,16 @@ from torch import Generator, Tensor
 
 import foster.experts
 import foster.pipeline
+from foster.artefact import load
 from foster.distiller import DistillConfig, Distiller
 from foster.encoder import TextEncoder, public_features
 from foster.errors import UserError
 from foster.evaluate import model_scorer
 from foster.experts import TEXT_RATE
+from foster.formats import load_dataset
+from foster.label_basis import LabelBasis
 from foster.pipeline import execute
-from foster.recommend import load_model, model_file, save_model
+from foster.recommend import item_features, load_model, model_file, save_model
 from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender, fresh_recommender
 from foster.runs import RunStore, RunWriter
 from foster.spec import RunSpec
@@ -140,7 +143,7 @@ def loop(texts: TunableTexts) -> Distiller:
     """On a subset, so that a view holds more than U."""
     draw = Generator().manual_seed(8)
     items, queries = torch.randint(N_ITEMS, (4, 5), generator=draw), torch.randn(4, 5, 3, generator=draw)
-    start = SyntheticSequences(2, items, queries, torch.randn(3, WIDTH, generator=draw))
+    start = SyntheticSequences(2, items, queries, LabelBasis.linear(torch.randn(3, WIDTH, generator=draw), 3))
     config = DistillConfig(steps=4, save_every=2, paths=2, student_steps=2, real_batch=2, subset=4)
     recipe = replace(RECIPE, steps=8, batch_size=2)
     expert = build_recommender(WIDTH, SHAPE, Generator().manual_seed(9))
@@ -340,7 +343,8 @@ def test_a_whole_run_tunes_every_recommender(data: Path, encoder: TextEncoder, t
     for name in ("full", "soft", "hard", "random", "untrained"):
         model = load_model(model_file(run.path, name), WIDTH)
         assert isinstance(model.text, Settled), name
-    _, recipe = SyntheticSequences.load(run.path / foster.pipeline.SOFT_FILE)
+    features = item_features(load_dataset(str(data)), spec.encoder, store.cache)
+    _, recipe = load(run.path / foster.pipeline.SOFT_FILE, features)
     assert recipe.text_rate == TEXT_RATE
     used = json.loads((run.path / "cache.json").read_text())["uses"]
     assert sum("tokens-2" in name for name in used) == 1

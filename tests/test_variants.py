@@ -12,6 +12,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from foster.bench.variants import Damped, Exact, FiniteDifference, Joint, NeverReset, damped_direction
 from foster.distiller import DistillConfig, Distiller
+from foster.label_basis import LabelBasis
 from foster.recommender import RecommenderConfig
 from foster.synthetic import SyntheticSequences
 from foster.training import RealWindows, Recipe
@@ -23,7 +24,7 @@ def loop(kind: type[Distiller], **changes: Any) -> Distiller:
     draw = Generator().manual_seed(2)
     items = torch.stack([torch.randperm(24, generator=draw)[:5] for _ in range(6)])
     queries, projection = torch.randn(6, 5, 6, generator=draw), torch.randn(6, 16, generator=draw)
-    start = SyntheticSequences(3, items, queries, projection)
+    start = SyntheticSequences(3, items, queries, LabelBasis.linear(projection, 6))
     windows = RealWindows(cycle_log().leave_one_out().train, 6, CPU)
     student = RecommenderConfig(width=8, layers=1, max_length=6, dropout=0.0)
     config = DistillConfig(

@@ -29,6 +29,7 @@ import torch
 from torch import Generator, Tensor
 
 from foster import pipeline
+from foster.artefact import load, save
 from foster.bench import Say
 from foster.bench.apart import above, apart
 from foster.bench.labels import of_labels
@@ -198,8 +199,8 @@ def _row(run: Run, writer: RunWriter, cache: Path, name: str) -> dict[str, Any]:
     )
     spent = time.perf_counter() - began
     file = writer.path(f"ablations/{name}.safetensors")
-    made[0].detach().save(file, recipe, world.n_items)
-    stored = SyntheticSequences.load(file)[0].to(world.device)
+    save(made[0].detach(), file, recipe, world.features, pipeline.allowed_bytes(spec, world))
+    stored, _ = load(file, world.features)
     labels = of_labels(stored, world.features)
     draw = drawn_rows(stored, stored.basis(world.features), recipe)
     return {**_judged(draw, recipe, spec, writer, world), **labels, "seconds": round(spent, 2), "peak_mb": peak}

@@ -24,6 +24,7 @@ from torch.func import functional_call
 
 from foster.distiller import DistillConfig, Distiller, View, divergence
 from foster.experts import FULL
+from foster.label_basis import LabelBasis
 from foster.parallel import twice_differentiable
 from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender, fresh_recommender
 from foster.subset import read_with
@@ -62,8 +63,9 @@ def planted_set(size: Size, device: torch.device) -> SyntheticSequences:
     items = torch.randint(size.items, (size.sequences, size.length), generator=draw)
     queries = 0.5 * torch.randn(size.sequences, size.length, size.rank, generator=draw)
     projection = torch.randn(size.rank, size.text_width, generator=draw) / size.text_width**0.5
-    reading, out = torch.randn(2, 2 * size.rank, size.rank, generator=draw) / size.rank**0.5
-    return SyntheticSequences(size.sequences, items, queries, projection, lift=(reading, out)).to(device)
+    units, out = torch.randn(2, 2 * size.rank, size.rank, generator=draw) / size.rank**0.5
+    maps = LabelBasis(projection, torch.eye(size.rank), units, out)
+    return SyntheticSequences(size.sequences, items, queries, maps).to(device)
 
 
 def planted_windows(size: Size, device: torch.device) -> RealWindows:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from foster.artefact import load
 from foster.bench import Say
 from foster.bench.labels import of_labels
 from foster.bench.sweep_chart import drawn
@@ -26,7 +27,6 @@ from foster.pipeline import SOFT_FILE
 from foster.recommend import item_features
 from foster.runs import Run, RunState, RunStore
 from foster.spec import RunSpec
-from foster.synthetic import SyntheticSequences
 from foster.verdict import NAMES
 
 STORE = ".sweep"
@@ -122,7 +122,7 @@ def _point(run: Run, cache: Path, over: str, part: str) -> dict[str, Any]:
     if run.status().state is not RunState.DONE or report is None:
         return point
     features = item_features(load_dataset(run.spec.data), run.spec.encoder, cache)
-    made, _ = SyntheticSequences.load(run.path / SOFT_FILE)
+    made, _ = load(run.path / SOFT_FILE, features)
     rows = {name: report[part][name][METRIC] for name in ROWS}
     return {
         **point,

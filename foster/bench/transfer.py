@@ -22,6 +22,7 @@ from typing import Any
 from torch import Tensor
 
 from foster import pipeline
+from foster.artefact import load
 from foster.bench import Say
 from foster.bench.lsa import latent_semantic
 from foster.bench.working import kept_in, progress_of, progress_table, runs_of, work_on
@@ -40,7 +41,6 @@ from foster.rows import Rows
 from foster.runs import Run, RunState, RunStore, RunWriter
 from foster.spec import RunSpec
 from foster.students import Draw, derived_seed, spread, train_student
-from foster.synthetic import SyntheticSequences
 from foster.training import Recipe
 from foster.world import World
 
@@ -138,8 +138,8 @@ def _one_kind(run: Run, cache: Path, name: str, part: Part) -> None:
             teachers = [own.load(own.best, world.device) for own in own_experts]
             shape_of = partial(pipeline.student_shape, spec)
             rows = Rows(spec, kept, world, teachers, shape_of, Controls(kept, None))
-            soft, _ = SyntheticSequences.load(kept.path(pipeline.SOFT_FILE))
-            trained = rows.trained(soft.to(world.device))  # labels of rows are by the run's own features
+            soft, _ = load(kept.path(pipeline.SOFT_FILE), world.features)
+            trained = rows.trained(soft)  # labels of rows are by the run's own features
             told = {row: each for row, each in trained.items() if row in ROWS}
             draws = {row: (replace(shape_of(by), **kind.changes), make(), by) for row, (make, by) in told.items()}
             if kind.texts is not None:

@@ -11,15 +11,14 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor
 
-from foster.label_basis import fit_basis, fit_queries, label_basis
+from foster.label_basis import fit_basis, fit_queries
 from foster.recommender import SequentialRecommender
-from foster.rounding import rounded
 from foster.stored_form import Form
 from foster.synthetic import UNUSED, SyntheticSequences, as_readings, in_sessions
 from foster.training import mix
 from foster.tuning import Texts, public
 
-FITTED, WIDE_FITTED = 1000, 2000  # positions whose labels choose the basis, and a wide one
+FITTED = 1500  # positions whose labels choose the basis
 
 
 @torch.no_grad()
@@ -121,20 +120,19 @@ def teacher_walk(
 
 
 @torch.no_grad()
-def label_projection(teacher: SequentialRecommender, texts: Texts, rank: int, bits: int = 4) -> Tensor:
-    """P [w, D_text], the w = `rank` directions of the text features in which the teacher tells items apart most.
+def label_projection(teacher: SequentialRecommender, texts: Texts, width: int) -> Tensor:
+    """P [w, D_text], the w = `width` directions of the text features in which the teacher tells items apart most.
 
     With W the teacher's projection and e [V, D] its item table: P = V_r W, V_r the leading right singular
     directions of the table (only a start to fit from where the teacher has an adapter or an encoder of its own).
-    Rounded to what is stored in so many `bits` a number. The sign of a direction is fixed by
-    its largest entry.
+    The sign of a direction is fixed by its largest entry.
     """
     table = teacher.item_table(texts).double()
     _, directions = torch.linalg.eigh((table.T @ table).cpu())  # ascending
-    leading = directions.flip(1)[:, :rank].T
+    leading = directions.flip(1)[:, :width].T
     signs = leading.gather(1, leading.abs().argmax(1, keepdim=True)).sign()
     weight = teacher.projection.weight
-    return rounded((leading * signs).to(weight.device, weight.dtype) @ weight, bits)
+    return (leading * signs).to(weight.device, weight.dtype) @ weight
 
 
 def with_teacher_labels(
@@ -149,21 +147,17 @@ def with_teacher_labels(
     """Readings items [A·M, L] (-1 unused) of M `sequences` with the teachers' labels in the given form, not rounded
     (its count of readings is that of `items`, whatever it says).
 
-    The basis begins as the first teacher's, brought nearest to the labels of about FITTED (of a wide form WIDE_FITTED)
-    of the positions in `fit` steps (None: as many as `fit_basis` says). Works in blocks of readings, so nothing of size
-    A·M·L·V is held. generator: on the CPU.
+    The basis begins as the first teacher's, brought nearest to the labels of about FITTED of the positions in `fit`
+    steps (None: as many as `fit_basis` says). Works in blocks of readings, so nothing of size A·M·L·V is held.
+    generator: on the CPU.
     """
-    count = FITTED if form.width is None else WIDE_FITTED
-    some = items[: max(1, count // items.shape[1])]
+    some = items[: max(1, FITTED // items.shape[1])]
     known = teacher_log_labels(teachers, texts, some, form.session)[some >= 0]
-    bits = form.projection_bits
-    leading = label_projection(teachers[0], texts, form.width or form.rank, bits)
-    projection, lift = fit_basis(
-        leading, known, public(texts), generator, fit, bits=bits, rank=form.rank, hidden=form.hidden
-    )
-    basis = label_basis(public(texts), projection, lift)
+    leading = label_projection(teachers[0], texts, form.width)
+    maps = fit_basis(leading, known, public(texts), form.rank, form.hidden, generator, fit, bits=form.bits)
+    basis = maps.rows(public(texts))
     queries = []
     for block in items.split(4):
         labels = teacher_log_labels(teachers, texts, block, form.session)
         queries.append(fit_queries(labels.flatten(0, 1), basis, generator).view(*block.shape, -1))
-    return SyntheticSequences(sequences, items, torch.cat(queries), projection, bits, form.session, lift)
+    return SyntheticSequences(sequences, items, torch.cat(queries), maps, form.bits, form.session)

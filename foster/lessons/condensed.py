@@ -44,7 +44,7 @@ def condense(seed: int, sequences: int, steps: int = 20, regularisation: float =
     draw = Generator().manual_seed(derived_seed(seed, "condense"))
     teacher = toy_expert(seed).last
     items = uniform_items(len(BOOKS), READINGS * sequences, LENGTH, draw)
-    start = with_teacher_labels(items, sequences, [teacher], features(), Form(READINGS, RANK), draw)
+    start = with_teacher_labels(items, sequences, [teacher], features(), Form(READINGS, RANK, RANK, 2 * RANK), draw)
     config = DistillConfig(steps=steps, paths=2, real_batch=64, regularisation=regularisation, synthetic_rate=1.5)
     loop = Distiller(start, features(), real_windows(toy_world(seed).log), CONFIG, STUDENT, config, seed)
     seen = list(loop.run())

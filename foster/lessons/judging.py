@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
+from foster.artefact import load, save
 from foster.lessons.condensed import LENGTH, STUDENT, condense, hard, random_rows, scores, soft
 from foster.lessons.expert import hits, toy_expert
-from foster.lessons.world import BOOKS, toy_world
-from foster.stored_form import log_bytes
-from foster.synthetic import SyntheticSequences
+from foster.lessons.world import BOOKS, features, toy_world
+from foster.stored_form import BYTES_PER_POSITION, log_bytes
 
 SEQUENCES = 4
 
@@ -39,8 +39,8 @@ def judge(seed: int, students: int, warm: bool = False) -> Judged:
     world = toy_world(seed)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "synthetic.safetensors"
-        condense(seed, SEQUENCES).result.save(path, STUDENT, len(BOOKS))
-        stored, _ = SyntheticSequences.load(path)
+        save(condense(seed, SEQUENCES).result, path, STUDENT, features(), BYTES_PER_POSITION * SEQUENCES * LENGTH)
+        stored, _ = load(path, features())
         soft_bytes = path.stat().st_size
     return Judged(
         scores(seed, [soft(stored)] * students, warm),

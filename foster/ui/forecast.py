@@ -15,7 +15,7 @@ from foster.spec import RunSpec
 from foster.ui import words
 
 BYTES_A_POSITION = 2 * 128  # the most there may be for each position, all that is stored together
-LEAST_BYTES, LEAST_A_POSITION = 3_000, 10  # header and label basis; an id of 4 bytes, one label of the lowest rank
+LEAST_BYTES, LEAST_A_POSITION = 4_800, 10  # header and label basis; an id of 4 bytes, one label of the lowest rank
 TEXTS_A_SECOND = 60  # MiniLM on one CPU core; only used where no run tells
 SAME, LIKE, UNLIKE = 1.3, 2.0, 4.0  # how far off a guess may be, either way
 ROWS_WITH_STUDENTS, OWN_ROWS = 8, 3  # of a report, and those of them that no other run can have trained

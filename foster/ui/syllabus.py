@@ -202,7 +202,7 @@ LESSONS: tuple[Lesson, ...] = (
         r"\dfrac{\mathrm{Recall}(\text{student of } S)}{\mathrm{Recall}(\text{everything})}"
         r"\\[12pt] \text{if } \mathrm{bytes}(S_{\mathrm{soft}}) \le \mathrm{bytes}(\log) \end{array}",
         (
-            ("S", "SyntheticSequences.load", "read back from disk"),
+            ("S", "artefact.load", "read back from disk"),
             ("soft", "drawn_rows", "rows with distributions"),
             ("hard", "harden, hard_batch", "plain lists"),
             ("bytes", "log_bytes", "the ids under zlib"),

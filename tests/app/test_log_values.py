@@ -9,16 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cycle_world import N_ITEMS
+from cycle_world import N_ITEMS, random_features
 from planted_sets import planted_set
 
 from foster import experts
+from foster.artefact import save
 from foster.catalog import Catalog
 from foster.formats import Dataset
 from foster.interactions import Interactions
 from foster.runs import RunStore
 from foster.spec import RunSpec
-from foster.stored_form import affordable_form, log_bytes
+from foster.stored_form import BYTES_PER_POSITION, affordable_form, log_bytes
 from foster.training import Recipe
 from foster.ui import log_charts, log_facts
 from foster.ui.forecast import FEW_POSITIONS, TEACHERS, Earlier, Span, at_most, forecast
@@ -181,8 +182,10 @@ def test_the_foretold_size_is_that_of_the_log_unless_either_is_small() -> None:
 def test_no_set_takes_more_than_was_foretold(tmp_path: Path, sequences: int, length: int, log: int) -> None:
     form = affordable_form(sequences, length, N_ITEMS, (384, 128), log)
     file = tmp_path / "set.safetensors"
-    made = planted_set(form.rank, form.readings, sequences, length, 384, projection_bits=form.projection_bits)
-    made.save(file, Recipe(), N_ITEMS)
+    made = planted_set(form.rank, form.readings, sequences, length, 384, N_ITEMS, form.bits, form.width, form.hidden)
+    made = replace(made, queries=0.3 * made.queries)  # about as large as those of real labels
+    allowed = min(log, BYTES_PER_POSITION * sequences * length)
+    save(made, file, Recipe(), random_features(N_ITEMS, 384), allowed)
     assert file.stat().st_size <= at_most(RunSpec(sequences=sequences, length=length), log)
 
 
