@@ -1,4 +1,5 @@
-"""The file of a synthetic set. The finest step of its labels is taken with which it keeps within its bytes.
+"""The file of a synthetic set. The finest step of its labels is taken with which it keeps within its bytes; of a set
+that was read back the one that it had, if it does.
 
 Matrices are rounded to 8 bits or fewer a number (`foster.rounding`), label queries to whole steps of what is not
 foretold (`foster.label_code`), and all whole numbers, item ids too, compressed without loss. The recipe of its students
@@ -21,7 +22,7 @@ from torch import Tensor
 
 from foster.errors import UserError
 from foster.label_basis import LabelBasis
-from foster.label_code import MATRIX_BITS, Read, expanded, foretelling, read_back, squeezed, whole_steps
+from foster.label_code import MATRIX_BITS, LabelCode, Read, expanded, foretelling, read_back, squeezed, whole_steps
 from foster.rounding import pack, unpack
 from foster.stored_form import item_type
 from foster.synthetic import UNUSED, SyntheticSequences
@@ -31,7 +32,7 @@ SCHEMA = 7
 MATRICES = ("projection", "straight", "units", "out")  # P, A, F and G of `LabelBasis`
 FORETELLING = "foretelling"  # M of `foster.label_code`
 ENTRY_BYTES = 160  # of the queries and their step in the header, at most
-FINEST, COARSEST, HALVINGS = 0.04, 4.0, 8  # steps of a query: of the finest rounding loses next to nothing
+FINEST, COARSEST, HALVINGS = 0.04, 0.6, 7  # steps of a query: of the finest rounding loses next to nothing
 Stored = tuple[dict[str, Tensor], dict[str, Any]]  # tensors by name, and what the header says of them
 
 
@@ -83,7 +84,8 @@ def packed(synthetic: SyntheticSequences, recipe: Recipe, features: Tensor, avai
         tensors[name] = squeezed(levels)
     basis = synthetic.maps.rounded(synthetic.bits).rows(features)
     read = _read(synthetic.items, basis, synthetic.session)
-    matrix = foretelling(synthetic.queries, read)
+    code = synthetic.code
+    matrix = foretelling(synthetic.queries, read) if code is None else code.matrix.to(read.rows)
     levels, tensors[f"{FORETELLING}_scales"] = pack(matrix, MATRIX_BITS)
     tensors[FORETELLING] = squeezed(levels)
     tensors = {name: each.cpu().contiguous() for name, each in tensors.items()}
@@ -101,7 +103,7 @@ def packed(synthetic: SyntheticSequences, recipe: Recipe, features: Tensor, avai
     def coded(step: float) -> Tensor:
         return squeezed(whole_steps(synthetic.queries, read, matrix, step).flatten(0, 1))
 
-    fine, coarse = FINEST, COARSEST
+    fine, coarse = FINEST if code is None else code.step, COARSEST
     if len(coded(fine)) > left:
         for _ in range(HALVINGS):
             middle = (fine * coarse) ** 0.5
@@ -139,8 +141,9 @@ def unpacked(stored: Stored, features: Tensor) -> tuple[SyntheticSequences, Reci
     device = features.device
     found = SyntheticSequences(numbers["sequences"], items, levels.float(), maps, numbers["bits"], session).to(device)
     read = _read(found.items, found.basis(features), session)
-    found = replace(found, queries=read_back(found.queries, read, matrix.to(device), step))
-    return found, Recipe(**meta["recipe"])
+    code = LabelCode(matrix.to(device), step)
+    queries = read_back(found.queries, read, code.matrix, step)
+    return replace(found, queries=queries, code=code), Recipe(**meta["recipe"])
 
 
 def _header(meta: dict[str, Any]) -> dict[str, str]:

@@ -30,6 +30,15 @@ RIDGE = 3.0
 
 
 @dataclass(frozen=True)
+class LabelCode:
+    """What queries were read back by, M [2r + 2, r] and Δ: stored by it again, those that have not changed stay as they
+    are."""
+
+    matrix: Tensor
+    step: float
+
+
+@dataclass(frozen=True)
 class Read:
     """What is known before a query is: rows of the basis [N, L, r], used [N, L], whether a position has an item, and
     opens [L], whether it opens a session."""

@@ -61,9 +61,11 @@ SOFT_RECIPE = Recipe(
 )
 FEW_LABELS, HANDFUL, MANY_LABELS_STEPS = 400, 50, 2000
 HARD_RECIPE = Recipe(steps=120, learning_rate=5e-3, matrix_rate=0.01, dropout=0.5, subset=1024)
+FOR_START = 0.97  # of the bytes, so that what the loop makes of it can be stored with the same step
 SNAPSHOTS = 30
 CHECK_EVERY = 120  # steps between two fresh students of a loop, each of which takes as long as many steps
-START_FILE, SOFT_FILE, ENGINE_FILE = "checkpoints/start.safetensors", "synthetic.safetensors", "checkpoints/engine.json"
+START_FILE, EXACT_FILE = "checkpoints/start.safetensors", "checkpoints/exact.safetensors"
+SOFT_FILE, ENGINE_FILE = "synthetic.safetensors", "checkpoints/engine.json"
 # Raise it when equal settings learn something else: what another one made is not gone on from.
 ENGINE = 19  # of a run's checkpoints
 
@@ -251,7 +253,7 @@ def _distil(
     keep = set(np.unique(np.geomspace(1, max(1, steps), SNAPSHOTS).round().astype(int)).tolist())
     if distiller.step == 0:
         run.write_table("snapshots/000000.parquet", snapshot_table(start, basis))
-        judged = distiller.begin(partial(rows.on_start, start, recipe))
+        judged = distiller.begin(rows.on_start)
         run.event("valid", step=0, **judged)
     for event in distiller.run():
         if event.step in keep:
@@ -305,7 +307,8 @@ def soft_recipe(labels: int) -> Recipe:
 def starting_set(
     spec: RunSpec, run: RunWriter, world: World, teachers: list[SequentialRecommender]
 ) -> tuple[SyntheticSequences, Recipe]:
-    """The set before the first step and its recipe, as read back from disk; made and kept at the first call."""
+    """The set before the first step and its recipe, made and kept at the first call: as read back from disk, but with
+    labels that were not rounded, as what is smaller than a step would be lost on rounded ones."""
     file = run.path(START_FILE)
     if not file.is_file():
         allowed = allowed_bytes(spec, world)
@@ -324,8 +327,11 @@ def starting_set(
         items = joined(themes, spec.sequences, spec.length)
         start = with_teacher_labels(items, spec.sequences, teachers, world.texts, form, draw)
         recipe = recipe_on(world, soft_recipe(start.queries[..., 0].numel()))
-        run.write_file(START_FILE, lambda path: save(start, path, recipe, world.features, allowed))
-    return load(file, world.features)
+        exact = {"queries": start.queries.cpu().contiguous()}
+        run.write_file(EXACT_FILE, lambda path: save_file(exact, path))
+        run.write_file(START_FILE, lambda path: save(start, path, recipe, world.features, round(FOR_START * allowed)))
+    start, recipe = load(file, world.features)
+    return replace(start, queries=load_file(run.path(EXACT_FILE))["queries"].to(world.device)), recipe
 
 
 def allowed_bytes(spec: RunSpec, world: World) -> int:

@@ -51,12 +51,13 @@ class Rows:
         self.shape_of, self.controls = shape_of, controls
         self.results = Results(run, world.protocol, spec.report_test)
 
-    def on_start(self, start: SyntheticSequences, recipe: Recipe) -> dict[str, float]:
+    def on_start(self) -> dict[str, float]:
         """Metrics on validation of the first student on the start, trained now if it was not: what a distillation
         begins with is known before it begins."""
         if not self.results.has("start_soft", 0):
             self._take_shared("start_soft", 0)
         if not self.results.has("start_soft", 0):
+            start, recipe = self._start()
             measured = self._student("start_soft", 0, self._soft(start, recipe), recipe, self.run.checkpoint)
             self._add("start_soft", 0, measured)
         return self.results.first("start_soft")
@@ -108,7 +109,7 @@ class Rows:
     def trained(self, soft: SyntheticSequences) -> dict[str, tuple[Callable[[], Draw | None], Recipe]]:
         """Row → what its students draw from, made at the call, and by which recipe they learn."""
         spec, run, world = self.spec, self.run, self.world
-        start, soft_recipe = load(run.path("checkpoints/start.safetensors"), world.features)
+        start, soft_recipe = self._start()
 
         size = run.path("synthetic.safetensors").stat().st_size
 
@@ -143,6 +144,9 @@ class Rows:
             "soft": (lambda: self._soft(soft, soft_recipe), soft_recipe),
             "hard": plain(HARD),
         }
+
+    def _start(self) -> tuple[SyntheticSequences, Recipe]:
+        return load(self.run.path("checkpoints/start.safetensors"), self.world.features)
 
     def _soft(self, synthetic: SyntheticSequences, recipe: Recipe) -> Draw:
         synthetic = synthetic.to(self.world.device)

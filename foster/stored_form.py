@@ -18,7 +18,8 @@ LARGE_CATALOGUE = 4096  # items: from here on a part of them has to do in a step
 # basis does not tell apart errs in every label alike, and in a large catalogue there is more to tell apart.
 LARGE_FORMS = (((64, 128, 384, 8), 12), ((48, 96, 192, 8), 8))
 FORMS = (((48, 48, 96, 8), 8), ((32, 32, 64, 8), 6), ((24, 24, 48, 6), 6), ((16, 16, 32, 6), 6), ((8, 8, 16, 4), 1))
-MOST_LABELS, MOST_READINGS = 20_000, 8  # labels that students can see often enough; as many readings of any set
+# Labels of a set for each item, and at most: beyond, exact ones teach more than many. As many readings of any set.
+LABELS_AN_ITEM, MOST_LABELS, MOST_READINGS = 4, 20_000, 8
 
 
 def log_bytes(train: Interactions, n_items: int) -> int:
@@ -61,7 +62,7 @@ def affordable_form(sequences: int, length: int, n_items: int, widths: tuple[int
     """
     text_width, teacher_width = widths
     positions, widest = sequences * length, min(text_width, teacher_width)
-    most = max(MOST_READINGS, MOST_LABELS // positions)
+    most = max(MOST_READINGS, min(MOST_LABELS, LABELS_AN_ITEM * n_items) // positions)
     for (rank, width, hidden, bits), enough in (*(LARGE_FORMS if n_items > LARGE_CATALOGUE else ()), *FORMS):
         form = Form(1, min(rank, widest), min(width, widest), hidden, bits)
         left = (available_bytes - HEADER_BYTES - form.matrix_bytes(text_width)) / positions

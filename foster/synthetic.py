@@ -27,6 +27,7 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from foster.label_basis import LabelBasis
+from foster.label_code import LabelCode
 from foster.stored_form import Form
 from foster.subset import ItemSubset, draw_subset
 from foster.training import Batch, Recipe
@@ -53,7 +54,8 @@ def as_readings(sessions: Tensor, readings: int, length: int) -> Tensor:
 @dataclass(frozen=True)
 class SyntheticSequences:
     """sequences: M; items [A·M, L] int64 (UNUSED in the last positions of a short session) and queries [A·M, L, r] of
-    the labels, reading a of sequence m in row a·M + m; maps: what makes B; bits, session: as in `Form`."""
+    the labels, reading a of sequence m in row a·M + m; maps: what makes B; bits, session: as in `Form`; code: of a set
+    that was read back."""
 
     sequences: int
     items: Tensor
@@ -61,6 +63,7 @@ class SyntheticSequences:
     maps: LabelBasis
     bits: int = 8
     session: int | None = None
+    code: LabelCode | None = None
 
     @property
     def shape(self) -> tuple[int, int]:

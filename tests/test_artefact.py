@@ -5,16 +5,23 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
+import numpy as np
 import pytest
 import torch
 from cycle_world import N_ITEMS, random_features
 from planted_sets import planted_set, rewrite
 from safetensors import safe_open
+from scipy.stats import norm
 from torch import Tensor
 
 from foster.artefact import COARSEST, as_stored, load, packed, save
 from foster.errors import UserError
+from foster.exporters.finished import FinishedRun
+from foster.exporters.soft import soft
+from foster.spec import RunSpec
 from foster.stored_form import Form, affordable_form
 from foster.synthetic import UNUSED
 from foster.training import Recipe
@@ -97,6 +104,20 @@ def test_what_would_be_stored_is_what_is_read_back(tmp_path: Path) -> None:
     found, expected = load(tmp_path / "s", FEATURES)[0], as_stored(kept, Recipe(), FEATURES, 3_000)
     assert torch.equal(found.queries, expected.queries)
     assert torch.equal(found.basis(FEATURES), expected.basis(FEATURES))
+
+
+def test_storing_what_was_read_back_changes_nothing(tmp_path: Path) -> None:
+    save(planted_set(readings=4), tmp_path / "one", Recipe(), FEATURES, 3_000)
+    found, recipe = load(tmp_path / "one", FEATURES)
+    save(found, tmp_path / "two", recipe, FEATURES, 3_000)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    changed = found.queries.clone()
+    changed[1, 2] += 10
+    save(replace(found, queries=changed), tmp_path / "two", recipe, FEATURES, PLENTY)
+    again, _ = load(tmp_path / "two", FEATURES)
+    moved = (again.queries != found.queries).any(-1).nonzero().tolist()
+    assert [1, 2] in moved
+    assert all(row == 1 and position >= 2 for row, position in moved), "the others stay as they were"
 
 
 def test_a_set_of_one_position_reads_back(tmp_path: Path) -> None:
@@ -198,3 +219,45 @@ def test_nothing_half_written_stays(tmp_path: Path) -> None:
     with safe_open(tmp_path / "s.safetensors", "pt") as file:
         assert json.loads(file.metadata()["foster"])["schema"] == 7
     assert [each.name for each in tmp_path.iterdir()] == ["s.safetensors"]
+
+
+@pytest.mark.parametrize("n_items", [N_ITEMS, 70_000])
+def test_it_is_read_without_foster_as_its_readme_says(tmp_path: Path, n_items: int) -> None:
+    """The code of the export's README runs, and its formula gives the queries."""
+    features, kept = random_features(n_items), replace(planted_set(readings=3, n_items=n_items), session=2)
+    kept.items[4, 4:] = UNUSED
+    save(kept, tmp_path / "synthetic.safetensors", Recipe(), features, PLENTY)
+    readme = readme_of((tmp_path / "synthetic.safetensors").read_bytes())
+    code = readme.split("```python\n")[2].split("```")[0]
+    scope: dict[str, Any] = {}
+    exec(code.replace('"synthetic.safetensors"', repr(str(tmp_path / "synthetic.safetensors"))), scope)
+    whole, tensors = scope["whole"], scope["tensors"]
+
+    def matrix(name: str, rows: int, columns: int) -> Any:
+        return whole(name, rows, columns) * tensors[f"{name}_scales"].astype(np.float64)[:, None]
+
+    kind = "i4" if n_items > 2**16 else "u2"
+    items = whole("items", 9, 5, kind).astype(np.int64)
+    found, _ = load(tmp_path / "synthetic.safetensors", features)
+    assert np.array_equal(np.where(items == np.iinfo(kind).max, UNUSED, items), found.items.numpy())
+    z = features.double().numpy() @ matrix("projection", 8, 16).T
+    z *= 8**0.5 / np.linalg.norm(z, axis=1, keepdims=True)
+    hidden = z @ matrix("units", 16, 8).T
+    basis = z @ matrix("straight", 8, 8) + hidden * norm.cdf(hidden) @ matrix("out", 16, 8)
+    with safe_open(tmp_path / "synthetic.safetensors", "pt") as file:
+        step = json.loads(file.metadata()["foster"])["step"]
+    levels, told = whole("queries", 45, 8).reshape(9, 5, 8), matrix("foretelling", 18, 8)
+    for row in range(9):
+        q = np.zeros(8)
+        for t in range(5):
+            opens = t % 2 == 0
+            b = np.zeros(8) if found.items[row, t] == UNUSED else basis[items[row, t]]
+            q = np.concatenate([b, 0 * q if opens else q, [opens, 1]]) @ told + step * levels[row, t]
+            assert np.allclose(q, found.queries[row, t].numpy(), atol=1e-3)
+
+
+def readme_of(artefact: bytes) -> str:
+    run = SimpleNamespace(
+        artefact=artefact, spec=RunSpec(sequences=3, length=5), report={"version": "1"}, encoder="minilm"
+    )
+    return soft(cast(FinishedRun, run))["soft/README.md"].decode()

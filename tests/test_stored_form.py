@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import Generator
 
 from foster.artefact import save
 from foster.rounding import pack, rounded, unpack
-from foster.stored_form import MOST_LABELS, MOST_READINGS, Form, affordable_form, log_bytes
+from foster.stored_form import LABELS_AN_ITEM, MOST_LABELS, MOST_READINGS, Form, affordable_form, log_bytes
 from foster.synthetic import drawn_rows, hard_batch
 from foster.training import NO_TARGET, Recipe
 
@@ -79,7 +80,8 @@ def test_packing_errs_by_half_a_level_at_most(rank: int, bits: int) -> None:
 
 def test_readings_and_rank_fill_what_is_allowed() -> None:
     rich = affordable_form(20, 20, 1000, (384, 128), 10**9)
-    assert rich == Form(MOST_LABELS // 400, 48, 48, 96)
+    assert rich == Form(LABELS_AN_ITEM * 1000 // 400, 48, 48, 96)
+    assert affordable_form(20, 50, 20_000, (384, 128), 10**9).readings == MOST_LABELS // 1000
     assert affordable_form(100, 50, 1000, (384, 128), 10**9).readings == MOST_READINGS
     assert affordable_form(20, 20, 1000, (16, 32), 10**9).rank == 16, "never more than the texts have"
     tight = affordable_form(20, 20, 1000, (384, 64), 21_378)
@@ -98,6 +100,7 @@ def test_a_large_catalogue_has_a_wider_basis_and_keeps_within_its_bytes(
     assert form.readings >= 6
     made = planted_set(form.rank, form.readings, sequences, 50, 384, 20_000, form.bits, form.width, form.hidden)
     assert made.form == form
+    made = replace(made, queries=0.1 * made.queries)  # about what of real labels is not foretold
     features = random_features(20_000, 384)
     save(made, tmp_path / "s", Recipe(), features, available)
     assert (tmp_path / "s").stat().st_size <= available

@@ -10,22 +10,17 @@ from foster import words
 from foster.exporters.finished import FinishedRun
 
 FOLDER = "soft"
+_MATRIX = "whole numbers, row by row to be multiplied by `{0}_scales`"
 _MEANING = {
     "items": "catalogue rows that are read (the column `item` of items.parquet), reading × position; reading a of "
-    "sequence m is row a·M + m, and the sequences shown as titles are the first M rows",
-    "queries": "label queries q, reading × position × rank, in the order of `items`, two 4-bit numbers a byte "
-    "(low half first, 8 added), to be multiplied by `query_scales`; what to recommend after a position is "
-    "softmax(q · Bᵀ), with B as described below",
-    "query_scales": "one factor for every row of `queries`",
-    "projection": "directions P of the text features, width × text width: as I8 one number a byte, as U8 packed like "
-    "`queries`",
-    "projection_scales": "one factor for every row of `projection`",
-    "lift": "the two matrices F and G of B, each 2·rank × rank, packed like `projection`",
-    "lift_scales": "one factor for every row of `lift`",
-    "lift_in": "the matrix F of B, units × width, packed like `projection`",
-    "lift_in_scales": "one factor for every row of `lift_in`",
-    "lift_out": "the matrix G of B, units × rank, packed like `projection`",
-    "lift_out_scales": "one factor for every row of `lift_out`",
+    "sequence m is row a·M + m, the sequences shown as titles are the first M rows, and the largest number of its type "
+    "stands where nothing is read",
+    "queries": "whole numbers n of the label queries, (reading · position) × rank, read as described below",
+    "projection": f"directions P of the text features, width × text width: {_MATRIX.format('projection')}",
+    "straight": f"the matrix A of B, width × rank: {_MATRIX.format('straight')}",
+    "units": f"the matrix F of B, hidden × width: {_MATRIX.format('units')}",
+    "out": f"the matrix G of B, hidden × rank: {_MATRIX.format('out')}",
+    "foretelling": f"the matrix M of what foretells a query, (2·rank + 2) × rank: {_MATRIX.format('foretelling')}",
 }
 
 
@@ -45,12 +40,18 @@ def header(artefact: bytes) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def _meaning(name: str) -> str:
+    if name.endswith("_scales"):
+        return f"one factor for every row of `{name.removesuffix('_scales')}`"
+    return _MEANING.get(name, "see `foster.artefact` of the version that wrote it")
+
+
 def _readme(run: FinishedRun, artefact: bytes) -> str:
     tensors = header(artefact)
     notes = tensors.pop("__metadata__", {})
+    items = "u2" if json.loads(notes.get("foster", "{}")).get("n_items", 0) < 2**16 else "i4"
     listed = "\n".join(
-        f"- `{name}`, {each['dtype']}, shape {' × '.join(map(str, each['shape']))}: "
-        f"{_MEANING.get(name, 'see `foster.synthetic` of the version that wrote it')}."
+        f"- `{name}`, {each['dtype']}, shape {' × '.join(map(str, each['shape']))}: {_meaning(name)}."
         for name, each in sorted(tensors.items())
     )
     described = "\n".join(f"- `{name}`: `{value}`" for name, value in sorted(notes.items()))
@@ -83,25 +84,40 @@ With foster {words.version(run.report)} installed, in Python:
 
 ```python
 from pathlib import Path
-from foster.synthetic import SyntheticSequences
+from foster.artefact import load
+from foster.encoder import public_features
 
-sequences, recipe = SyntheticSequences.load(Path("synthetic.safetensors"))
+features = public_features(embeddings)         # [items, text width], of what is said below
+sequences, recipe = load(Path("synthetic.safetensors"), features)
+labels = sequences.labels(sequences.basis(features)).softmax(-1)   # [reading, position, item]
 ```
 
-Without foster:
+Without foster: all whole numbers are compressed by bzip2, column by column, and of numbers of several bytes the low
+bytes of all come first.
 
 ```python
+import bz2
+
+import numpy as np
 from safetensors.numpy import load_file
 
 tensors = load_file("synthetic.safetensors")   # name → array
+
+def whole(name, rows, columns, kind="i1"):     # kind of `items`: "{items}"
+    size = np.dtype(kind).itemsize
+    planes = np.frombuffer(bz2.decompress(tensors[name].tobytes()), np.uint8).reshape(size, -1)
+    return np.ascontiguousarray(planes.T).view("<" + kind).reshape(columns, rows).T
 ```
 
-## From queries to recommendations
+## From numbers to recommendations
 
-B has one row an item: the first `rank` numbers of z plus gelu(F z)ᵀ G, where z is its centred, unit-length text
-embedding x times P, scaled to length √width, gelu(a) = a Φ(a) (`sequences.basis(public_features(embeddings))`; z alone
-where there is no lift). The embeddings are those of the text encoder `{run.encoder}` over each
-item's text: title and further text columns of the catalogue, in its order. Those texts belong to the data's owner and
-are not in here beyond title and category, so B needs the original catalogue. The likeliest recommendations of every
-position of the first readings are in `recommendations.parquet`, readable without any of this.
+B has one row b an item: zᵀ A + gelu(F z)ᵀ G, where z is its centred, unit-length text embedding x times P, scaled to
+length √width, and gelu(a) = a Φ(a). The embeddings are those of the text encoder `{run.encoder}` over each item's text:
+title and further text columns of the catalogue, in its order. Those texts belong to the data's owner and are not in
+here beyond title and category, so B needs the original catalogue.
+
+The query at a position is q = [b, q before, o, 1] M + step · n, with b of the item that is read there, and o = 1 and
+zeros for the query before where a session opens, else o = 0. What to recommend after a position is softmax(q · Bᵀ). The
+likeliest recommendations of every position of the first readings are in `recommendations.parquet`, readable without any
+of this.
 """

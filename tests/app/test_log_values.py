@@ -180,11 +180,11 @@ def test_the_foretold_size_is_that_of_the_log_unless_either_is_small() -> None:
 @pytest.mark.parametrize("log", [3_000, 90_000])
 @pytest.mark.parametrize(("sequences", "length"), [(1, 2), (1, 5), (3, 10), (5, 10), (20, 20)])
 def test_no_set_takes_more_than_was_foretold(tmp_path: Path, sequences: int, length: int, log: int) -> None:
-    form = affordable_form(sequences, length, N_ITEMS, (384, 128), log)
+    allowed = min(log, BYTES_PER_POSITION * sequences * length)
+    form = affordable_form(sequences, length, N_ITEMS, (384, 128), allowed)
     file = tmp_path / "set.safetensors"
     made = planted_set(form.rank, form.readings, sequences, length, 384, N_ITEMS, form.bits, form.width, form.hidden)
     made = replace(made, queries=0.3 * made.queries)  # about as large as those of real labels
-    allowed = min(log, BYTES_PER_POSITION * sequences * length)
     save(made, file, Recipe(), random_features(N_ITEMS, 384), allowed)
     assert file.stat().st_size <= at_most(RunSpec(sequences=sequences, length=length), log)
 
