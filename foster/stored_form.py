@@ -17,7 +17,7 @@ LARGE_CATALOGUE = 4096  # items: from here on a part of them has to do in a step
 # r, w, h and bits of a number of the basis, and how many readings each must leave: else a lesser one buys more. What a
 # basis does not tell apart errs in every label alike, and in a large catalogue there is more to tell apart.
 LARGE_FORMS = (((64, 128, 384, 8), 12), ((48, 96, 192, 8), 8))
-FORMS = (((48, 48, 96, 8), 8), ((32, 32, 64, 8), 6), ((24, 24, 48, 6), 6), ((16, 16, 32, 6), 6), ((8, 8, 16, 4), 1))
+FORMS = (((48, 48, 96, 8), 8), ((32, 32, 64, 6), 6), ((24, 24, 48, 4), 6), ((16, 16, 32, 4), 6), ((8, 8, 16, 4), 1))
 # Labels of a set for each item, and at most: beyond, exact ones teach more than many. As many readings of any set.
 LABELS_AN_ITEM, MOST_LABELS, MOST_READINGS = 4, 20_000, 8
 
@@ -49,7 +49,7 @@ class Form:
 
     def label_bytes(self, n_items: int) -> float:
         """About what a label and the item before it take."""
-        return self.rank / 16 + float(np.log2(max(2, n_items))) / 8
+        return 1.4 + self.rank / 26 + float(np.log2(max(2, n_items))) / 8
 
 
 def affordable_form(sequences: int, length: int, n_items: int, widths: tuple[int, int], available_bytes: int) -> Form:
@@ -67,7 +67,7 @@ def affordable_form(sequences: int, length: int, n_items: int, widths: tuple[int
         form = Form(1, min(rank, widest), min(width, widest), hidden, bits)
         left = (available_bytes - HEADER_BYTES - form.matrix_bytes(text_width)) / positions
         form = replace(form, readings=max(1, min(most, int(left / form.label_bytes(n_items)))))
-        if form.readings >= enough:
+        if form.readings >= min(enough, most):
             break
     return form
 
