@@ -129,6 +129,18 @@ class View:
         scored = self.texts[torch.arange(len(self.subset.items), device=self.ids.device)]
         return model.placed(torch.cat([model.text(scored), self.read]))
 
+    def narrowed(self, rows: Tensor, real: Batch | None = None) -> View:
+        """The view of some readings and real windows alone: of what else the set reads nothing is asked."""
+        size, some = len(self.subset.items), self.items[rows]
+        needed = some.flatten() if real is None else torch.cat([some.flatten(), self._rows_of(real).flatten()])
+        beyond = needed[needed >= size].unique()
+        kept = torch.cat([torch.arange(size, device=beyond.device), beyond])
+        place = torch.zeros(len(self.ids), dtype=torch.int64, device=beyond.device)
+        place[kept] = torch.arange(len(kept), device=beyond.device)
+        read = None if self.read is None else self.read[beyond - size]
+        ids, texts = self.ids[kept], self.texts[kept]
+        return replace(self, ids=ids, texts=texts, items=place[some], shares=self.shares[rows], read=read)
+
     def scores(
         self, model: SequentialRecommender, rows: Tensor, dropout: Generator | None = None, table: Tensor | None = None
     ) -> Tensor:
@@ -288,10 +300,12 @@ class Distiller:
 
     def _descend(self, trainer: Trainer, view: View, rows: Tensor, real: Batch | None = None) -> float:
         """One step of a student on S, and with `real` on c·L_D as well; returns L_D."""
+        view = view.narrowed(rows, real)
         labels = view.log_labels(self.queries[rows])
         # texts are encoded once for both losses; features are cheap
         table = view.table(trainer.model) if isinstance(trainer.model.text, Learning) else None
-        loss = divergence(labels, view.scores(trainer.model, rows, trainer.generator, table))
+        all_rows = torch.arange(len(rows), device=self.device)
+        loss = divergence(labels, view.scores(trainer.model, all_rows, trainer.generator, table))
         on_real = torch.zeros((), device=self.device)
         if real is not None:
             on_real = view.real_loss(trainer.model, real, self.experts, table)
