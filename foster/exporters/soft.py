@@ -22,6 +22,12 @@ _MEANING = {
     "out": f"the matrix G of B, hidden × rank: {_MATRIX.format('out')}",
     "foretelling": f"the matrix M of what foretells a query, (2·rank + 2) × rank: {_MATRIX.format('foretelling')}",
 }
+_EARLIER = """## How to read it back
+
+An earlier version of foster wrote this file, in a form of its own that this one does not read. The likeliest
+recommendations of every position of the first readings are in `recommendations.parquet`; distil once more for a set
+that can be read back.
+"""
 
 
 def soft(run: FinishedRun) -> dict[str, bytes]:
@@ -40,45 +46,15 @@ def header(artefact: bytes) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _meaning(name: str) -> str:
-    if name.endswith("_scales"):
+def _meaning(name: str, tensors: dict[str, Any]) -> str:
+    if "foretelling" in tensors and name.endswith("_scales"):
         return f"one factor for every row of `{name.removesuffix('_scales')}`"
-    return _MEANING.get(name, "see `foster.artefact` of the version that wrote it")
+    known = _MEANING if "foretelling" in tensors else {}
+    return known.get(name, "see foster of the version that wrote it")
 
 
-def _readme(run: FinishedRun, artefact: bytes) -> str:
-    tensors = header(artefact)
-    notes = tensors.pop("__metadata__", {})
-    items = "u2" if json.loads(notes.get("foster", "{}")).get("n_items", 0) < 2**16 else "i4"
-    listed = "\n".join(
-        f"- `{name}`, {each['dtype']}, shape {' × '.join(map(str, each['shape']))}: {_meaning(name)}."
-        for name, each in sorted(tensors.items())
-    )
-    described = "\n".join(f"- `{name}`: `{value}`" for name, value in sorted(notes.items()))
-    return f"""# The soft form
-
-`synthetic.safetensors` holds {run.spec.sequences} synthetic sequences of {run.spec.length} positions, in the form in
-which they were learned and stored ({len(artefact):,} bytes). It is a [safetensors](https://github.com/huggingface/safetensors)
-file: no code runs when it is opened.
-
-## What is in it
-
-{listed}
-
-The header says also how a student is trained on it (`recipe`), and after how many positions a reading begins anew
-(`session`; null or missing: a reading is one history). A label follows what was read in its session up to its position,
-and a step of the recipe sees `batch_size` readings in all their sessions. Where the recipe has a `repeat_rate`, what a
-student says is mixed with what is in the history that it reads: an item read last `a` events ago comes next with
-probability repeat_rate · a^(−repeat_decay), all of them scaled down to 0.99 together if they are more, and the
-student's own distribution over all items gets what is left of 1. Where `adapter` is true, a student places an item by a
-linear projection of its feature plus what a two-layer network makes of that (`foster.recommender`). Where it has a
-`text_rate`, the last layers of the text encoder learn at that rate too (how many: `tuned_layers` of the specification):
-an item's feature is then the mean over its tokens, of unit length, minus the mean embedding of the untouched encoder,
-of unit length again:
-
-{described}
-
-## How to read it back
+def _reading(run: FinishedRun, items: str) -> str:
+    return f"""## How to read it back
 
 With foster {words.version(run.report)} installed, in Python:
 
@@ -121,3 +97,39 @@ zeros for the query before where a session opens, else o = 0. What to recommend 
 likeliest recommendations of every position of the first readings are in `recommendations.parquet`, readable without any
 of this.
 """
+
+
+def _readme(run: FinishedRun, artefact: bytes) -> str:
+    tensors = header(artefact)
+    notes = tensors.pop("__metadata__", {})
+    items = "u2" if json.loads(notes.get("foster", "{}")).get("n_items", 0) < 2**16 else "i4"
+    reading = _reading(run, items) if "foretelling" in tensors else _EARLIER
+    listed = "\n".join(
+        f"- `{name}`, {each['dtype']}, shape {' × '.join(map(str, each['shape']))}: {_meaning(name, tensors)}."
+        for name, each in sorted(tensors.items())
+    )
+    described = "\n".join(f"- `{name}`: `{value}`" for name, value in sorted(notes.items()))
+    return f"""# The soft form
+
+`synthetic.safetensors` holds {run.spec.sequences} synthetic sequences of {run.spec.length} positions, in the form in
+which they were learned and stored ({len(artefact):,} bytes). It is a [safetensors](https://github.com/huggingface/safetensors)
+file: no code runs when it is opened.
+
+## What is in it
+
+{listed}
+
+The header says also how a student is trained on it (`recipe`), and after how many positions a reading begins anew
+(`session`; null or missing: a reading is one history). A label follows what was read in its session up to its position,
+and a step of the recipe sees `batch_size` readings in all their sessions. Where the recipe has a `repeat_rate`, what a
+student says is mixed with what is in the history that it reads: an item read last `a` events ago comes next with
+probability repeat_rate · a^(−repeat_decay), all of them scaled down to 0.99 together if they are more, and the
+student's own distribution over all items gets what is left of 1. Where `adapter` is true, a student places an item by a
+linear projection of its feature plus what a two-layer network makes of that (`foster.recommender`). Where it has a
+`text_rate`, the last layers of the text encoder learn at that rate too (how many: `tuned_layers` of the specification):
+an item's feature is then the mean over its tokens, of unit length, minus the mean embedding of the untouched encoder,
+of unit length again:
+
+{described}
+
+{reading}"""
