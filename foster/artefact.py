@@ -32,7 +32,9 @@ SCHEMA = 7
 MATRICES = ("projection", "straight", "units", "out")  # P, A, F and G of `LabelBasis`
 FORETELLING = "foretelling"  # M of `foster.label_code`
 ENTRY_BYTES = 160  # of the queries and their step in the header, at most
-FINEST, COARSEST, HALVINGS = 0.04, 0.6, 7  # steps of a query: of the finest rounding loses next to nothing
+MOST_STEP = 8.0
+# Steps of a query: of the finest rounding loses next to nothing, where none is beyond 127 of them.
+FINEST, COARSEST, HALVINGS = 0.04, 0.6, 7
 Stored = tuple[dict[str, Tensor], dict[str, Any]]  # tensors by name, and what the header says of them
 
 
@@ -61,7 +63,7 @@ def load(path: Path, features: Tensor) -> tuple[SyntheticSequences, Recipe]:
                 f"with {features.shape[1]}; give the catalogue and the text encoder that it was made with"
             )
         return unpacked((tensors, meta), features)
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+    except (OSError, KeyError, TypeError, ValueError, OverflowError, RuntimeError, SafetensorError) as error:
         raise UserError(f"{path.name} is no synthetic set ({error}); choose a synthetic.safetensors") from None
 
 
@@ -123,7 +125,9 @@ def unpacked(stored: Stored, features: Tensor) -> tuple[SyntheticSequences, Reci
     session, step = meta["session"], meta["step"]
     if session is not None and not (type(session) is int and 0 < session < numbers["length"]):
         raise ValueError(f"sessions of {session} do not fit readings of {numbers['length']}")
-    if not (isinstance(step, float) and 0 < step < torch.inf):
+    if numbers["bits"] not in range(2, 9):
+        raise ValueError(f"its matrices have {numbers['bits']} bits a number")
+    if not (isinstance(step, float) and 0 < step <= MOST_STEP):
         raise ValueError(f"its labels have steps of {step}")
     rows, length, rank = numbers["sequences"] * numbers["readings"], numbers["length"], numbers["rank"]
     narrow = item_type(len(features))
@@ -143,6 +147,8 @@ def unpacked(stored: Stored, features: Tensor) -> tuple[SyntheticSequences, Reci
     read = _read(found.items, found.basis(features), session)
     code = LabelCode(matrix.to(device), step)
     queries = read_back(found.queries, read, code.matrix, step)
+    if not bool(queries.isfinite().all()):
+        raise ValueError("its labels are not whole")
     return replace(found, queries=queries, code=code), Recipe(**meta["recipe"])
 
 

@@ -132,6 +132,8 @@ class View:
     def narrowed(self, rows: Tensor, real: Batch | None = None) -> View:
         """The view of some readings and real windows alone: of what else the set reads nothing is asked."""
         size, some = len(self.subset.items), self.items[rows]
+        if len(self.ids) == size:
+            return replace(self, items=some, shares=self.shares[rows])
         needed = some.flatten() if real is None else torch.cat([some.flatten(), self._rows_of(real).flatten()])
         beyond = needed[needed >= size].unique()
         kept = torch.cat([torch.arange(size, device=beyond.device), beyond])

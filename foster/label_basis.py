@@ -139,8 +139,8 @@ def axes(queries: Tensor, basis: Tensor) -> Tensor:
     """T [r, r] that turns a basis B [V, r], to B T, such that one size of rounding suits all numbers of a query.
 
     A change δ of a query q costs ½ δᵀ H δ nats, to second order, with H = Bᵀ (diag p − p pᵀ) B the Fisher matrix of
-    p = softmax(B q). T makes its mean over the labels of `queries` [N, r] the identity, and their covariance diagonal,
-    largest first (the Karhunen–Loève transform).
+    p = softmax(B q). T makes its mean over the labels of `queries` [N, r] the identity, but where labels feel next to
+    nothing, and their covariance diagonal, largest first (the Karhunen–Loève transform).
     """
     basis = basis.double()
     total, means = torch.zeros_like(basis[:, 0]), []
@@ -151,7 +151,7 @@ def axes(queries: Tensor, basis: Tensor) -> Tensor:
     mean = torch.cat(means)
     fisher = (basis.T @ (total.unsqueeze(1) * basis) - mean.T @ mean) / len(queries)
     sizes, directions = torch.linalg.eigh(fisher.cpu())
-    roots = sizes.clamp(min=1e-4 * float(sizes[-1])).sqrt()  # what labels do not feel is not blown up
+    roots = sizes.clamp(min=max(1e-4 * float(sizes[-1]), 1e-12)).sqrt()  # what labels do not feel is not blown up
     centred = (queries - queries.mean(0)).double().cpu() @ (directions * roots)
     _, turns = torch.linalg.eigh(centred.T @ centred)  # ascending
     turns = turns.flip(1)

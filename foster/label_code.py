@@ -16,6 +16,7 @@ is left to store. One step Δ does for all numbers, as B is such that labels fee
 from __future__ import annotations
 
 import bz2
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,7 @@ from foster.rounding import rounded
 LARGEST = 127  # of a whole number
 MATRIX_BITS = 8  # of a number of M
 RIDGE = 3.0
+MOST_BYTES = 2**28  # that may come of a compressed tensor, whatever a file says
 
 
 @dataclass(frozen=True)
@@ -102,13 +104,16 @@ def squeezed(whole: Tensor) -> Tensor:
 def expanded(packed: Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     """The inverse of `squeezed`. Raises ValueError for bytes that are none of that shape."""
     width = np.dtype(str(dtype).removeprefix("torch.")).newbyteorder("<")
-    count = int(np.prod(shape))
+    count = math.prod(shape)
+    if not 0 <= count * width.itemsize <= MOST_BYTES:
+        raise ValueError(f"{count} numbers are more than a set has")
+    reader = bz2.BZ2Decompressor()
     try:
         # no more, whatever it says
-        found = bz2.BZ2Decompressor().decompress(packed.numpy().tobytes(), count * width.itemsize + 1)
+        found = reader.decompress(packed.numpy().tobytes(), count * width.itemsize + 1)
     except OSError as error:
         raise ValueError(f"its numbers cannot be read ({error})") from None
-    if len(found) != count * width.itemsize:
+    if len(found) != count * width.itemsize or not reader.eof:
         raise ValueError(f"its numbers are not {' × '.join(map(str, shape))}")
     planes = np.frombuffer(found, np.uint8).reshape(width.itemsize, -1)
     columns = np.ascontiguousarray(planes.T).view(width).reshape(shape[-1], -1)

@@ -48,7 +48,7 @@ from foster.repeats import repeats_of
 from foster.rows import Rows
 from foster.runs import RunWriter
 from foster.spec import DEFAULT_STEPS, RunSpec
-from foster.stored_form import BYTES_PER_POSITION, affordable_form, log_bytes
+from foster.stored_form import Form, affordable_form, log_bytes
 from foster.students import derived_seed, train_student
 from foster.synthetic import SyntheticSequences, drawn_rows
 from foster.training import RealWindows, Recipe
@@ -67,7 +67,7 @@ CHECK_EVERY = 120  # steps between two fresh students of a loop, each of which t
 START_FILE, EXACT_FILE = "checkpoints/start.safetensors", "checkpoints/exact.safetensors"
 SOFT_FILE, ENGINE_FILE = "synthetic.safetensors", "checkpoints/engine.json"
 # Raise it when equal settings learn something else: what another one made is not gone on from.
-ENGINE = 19  # of a run's checkpoints
+ENGINE = 20  # of a run's checkpoints
 
 
 def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
@@ -267,7 +267,7 @@ def _distil(
         clock.progress(event.step / steps, f"step {event.step} of {steps}")
 
     learned = distiller.synthetic.detach()
-    run.write_file(SOFT_FILE, lambda path: save(learned, path, recipe, world.features, allowed_bytes(spec, world)))
+    run.write_file(SOFT_FILE, lambda path: save(learned, path, recipe, world.features, world.allowed_bytes(spec)))
     final, _ = load(run.path(SOFT_FILE), world.features)
     if not run.path(HARD).is_file():  # chosen once: rows that are done are of what was chosen then
         hard_recipe, sets = recipe_on(world, HARD_RECIPE), {START_HARD: start, HARD: final}
@@ -309,34 +309,43 @@ def starting_set(
 ) -> tuple[SyntheticSequences, Recipe]:
     """The set before the first step and its recipe, made and kept at the first call: as read back from disk, but with
     labels that were not rounded, as what is smaller than a step would be lost on rounded ones."""
-    file = run.path(START_FILE)
-    if not file.is_file():
-        allowed = allowed_bytes(spec, world)
+    file, exact = run.path(START_FILE), run.path(EXACT_FILE)
+    if not (file.is_file() and exact.is_file()):
+        allowed = world.allowed_bytes(spec)
         widths = (world.features.shape[1], teachers[0].config.width)
         form = affordable_form(spec.sequences, spec.length, world.n_items, widths, allowed)
         form = replace(form, session=session_length(world.split, spec.length))
-        draw = Generator().manual_seed(derived_seed(spec.seed, "start"))
-        # √ of popularity: what people read must stand in the contexts, what few read must too
-        counts = np.bincount(world.split.train.items, minlength=world.n_items)
-        weights = torch.from_numpy(np.sqrt(counts + 0.1)).float()
-        session = form.session or spec.length
-        count = form.readings * spec.sequences * -(-spec.length // session)
-        drawn = weighted_items(weights, count * session, draw).to(world.device)
-        arranged = arranged_by_teacher(teachers[0], world.texts, drawn, count, draw, run.checkpoint)
-        themes = gathered_by_theme(arranged, spec.sequences, world.features)
-        items = joined(themes, spec.sequences, spec.length)
-        start = with_teacher_labels(items, spec.sequences, teachers, world.texts, form, draw)
-        recipe = recipe_on(world, soft_recipe(start.queries[..., 0].numel()))
-        exact = {"queries": start.queries.cpu().contiguous()}
-        run.write_file(EXACT_FILE, lambda path: save_file(exact, path))
-        run.write_file(START_FILE, lambda path: save(start, path, recipe, world.features, round(FOR_START * allowed)))
+        while True:
+            start = _labelled(spec, run, world, teachers, form)
+            recipe = recipe_on(world, soft_recipe(start.queries[..., 0].numel()))
+            queries = {"queries": start.queries.cpu().contiguous()}
+            for_start = round(FOR_START * allowed)
+            run.write_file(EXACT_FILE, lambda path: save_file(queries, path))  # noqa: B023  called at once
+            run.write_file(START_FILE, lambda path: save(start, path, recipe, world.features, for_start))  # noqa: B023
+            if file.stat().st_size <= allowed or form.readings == 1:
+                break
+            # the labels of this log are less foreseeable than a form reckons with
+            fewer = min(form.readings - 1, form.readings * allowed // file.stat().st_size)
+            form = replace(form, readings=max(1, fewer))
     start, recipe = load(file, world.features)
-    return replace(start, queries=load_file(run.path(EXACT_FILE))["queries"].to(world.device)), recipe
+    return replace(start, queries=load_file(exact)["queries"].to(world.device)), recipe
 
 
-def allowed_bytes(spec: RunSpec, world: World) -> int:
-    """Of a soft set, by METHOD §2: no more than the log that is condensed, nor than 256 bytes a position."""
-    return min(log_bytes(world.split.train, world.n_items), BYTES_PER_POSITION * spec.sequences * spec.length)
+def _labelled(
+    spec: RunSpec, run: RunWriter, world: World, teachers: list[SequentialRecommender], form: Form
+) -> SyntheticSequences:
+    """The set before the first step in a given form, its labels not rounded."""
+    draw = Generator().manual_seed(derived_seed(spec.seed, "start"))
+    # √ of popularity: what people read must stand in the contexts, what few read must too
+    counts = np.bincount(world.split.train.items, minlength=world.n_items)
+    weights = torch.from_numpy(np.sqrt(counts + 0.1)).float()
+    session = form.session or spec.length
+    count = form.readings * spec.sequences * -(-spec.length // session)
+    drawn = weighted_items(weights, count * session, draw).to(world.device)
+    arranged = arranged_by_teacher(teachers[0], world.texts, drawn, count, draw, run.checkpoint)
+    themes = gathered_by_theme(arranged, spec.sequences, world.features)
+    items = joined(themes, spec.sequences, spec.length)
+    return with_teacher_labels(items, spec.sequences, teachers, world.texts, form, draw)
 
 
 def recipe_on(world: World, recipe: Recipe) -> Recipe:

@@ -111,7 +111,7 @@ class Rows:
         spec, run, world = self.spec, self.run, self.world
         start, soft_recipe = self._start()
 
-        size = run.path("synthetic.safetensors").stat().st_size
+        allowed = world.allowed_bytes(spec)
 
         def taught(name: str, choose: Callable[[Generator], Tensor]) -> Draw:
             """Teacher labels at equal bytes: as many readings in the same form, as they would be read back; each has
@@ -119,7 +119,7 @@ class Rows:
             generator = draw(name)
             items = choose(generator).to(world.device)
             made = with_teacher_labels(items, len(items), self.teachers, world.texts, soft.form, generator)
-            return self._soft(as_stored(made, soft_recipe, world.features, size), soft_recipe)
+            return self._soft(as_stored(made, soft_recipe, world.features, allowed), soft_recipe)
 
         def plain(file: str) -> tuple[Callable[[], Draw | None], Recipe]:
             sequences, recipe = read_hard(run, file, world)

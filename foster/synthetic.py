@@ -110,7 +110,9 @@ class SyntheticSequences:
         return replace(self, queries=self.queries.detach().clone())
 
     def to(self, device: torch.device) -> SyntheticSequences:
-        return replace(self, items=self.items.to(device), queries=self.queries.to(device), maps=self.maps.to(device))
+        code = None if self.code is None else replace(self.code, matrix=self.code.matrix.to(device))
+        items, queries = self.items.to(device), self.queries.to(device)
+        return replace(self, items=items, queries=queries, maps=self.maps.to(device), code=code)
 
 
 def drawn_rows(synthetic: SyntheticSequences, basis: Tensor, recipe: Recipe) -> Callable[[Generator], Batch]:

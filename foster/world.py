@@ -13,6 +13,8 @@ from foster.formats import Dataset
 from foster.interactions import Split
 from foster.recommender import RecommenderConfig
 from foster.repeats import Repeats
+from foster.spec import RunSpec
+from foster.stored_form import BYTES_PER_POSITION, log_bytes
 from foster.training import Recipe
 from foster.tuning import Texts, TokenStates, TunableTexts
 
@@ -41,6 +43,11 @@ class World:
     @property
     def n_items(self) -> int:
         return len(self.dataset.catalog)
+
+    def allowed_bytes(self, spec: RunSpec) -> int:
+        """Of a soft set, by METHOD §2: no more than the log that is condensed, nor than 256 bytes a position."""
+        log = log_bytes(self.split.train, self.n_items)
+        return min(log, BYTES_PER_POSITION * spec.sequences * spec.length)
 
     def repeating(self, asked: Asked) -> Asked:
         """A recipe or shape that reckons with what comes again in this log."""

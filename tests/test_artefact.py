@@ -175,7 +175,9 @@ def test_other_features_than_it_was_made_with_are_refused(tmp_path: Path, featur
     [
         {"session": 0}, {"session": 5}, {"session": "2"}, {"step": 0.0}, {"step": 1}, {"step": float("nan")},
         {"sequences": 0}, {"readings": 2}, {"rank": 7}, {"rank": 8.0}, {"width": True}, {"hidden": 15}, {"length": 6},
-        {"bits": None}, {"recipe": {"steps": 1, "unheard_of": 2}},
+        {"bits": None}, {"bits": 1}, {"bits": 9}, {"step": 1e300}, {"step": 1e9}, {"sequences": 2**62},
+        {"sequences": (2**64 - 2) // 5}, {"sequences": 10**30}, {"sequences": 10**9},
+        {"recipe": {"steps": 1, "unheard_of": 2}},
     ],
 )  # fmt: skip
 def test_a_header_that_does_not_fit_is_refused(tmp_path: Path, noted: dict[str, object]) -> None:

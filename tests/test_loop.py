@@ -316,3 +316,15 @@ def test_divergence_is_zero_only_for_equal_distributions() -> None:
         other.flatten(0, 1), log_p.flatten(0, 1), reduction="batchmean", log_target=True
     )
     assert float(divergence(log_p, other)) == pytest.approx(float(expected))
+
+
+def test_a_view_of_some_readings_says_of_them_what_the_whole_one_says() -> None:
+    loop = distiller(replace(SMALL, subset=4))
+    draw, model = Generator().manual_seed(1), build_recommender(16, STUDENT, Generator().manual_seed(2))
+    real = loop.windows.draw(1, draw)
+    view, rows = loop._view([real], draw), torch.tensor([4, 1])
+    some = view.narrowed(rows, real)
+    assert len(view.subset.items) < len(some.ids) < len(view.ids)
+    torch.testing.assert_close(some.scores(model, torch.arange(2)), view.scores(model, rows))
+    torch.testing.assert_close(some.real_loss(model, real, [model]), view.real_loss(model, real, [model]))
+    torch.testing.assert_close(some.log_labels(loop.queries[rows]), view.log_labels(loop.queries[rows]))

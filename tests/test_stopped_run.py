@@ -18,12 +18,16 @@ import torch
 from patience import PATIENCE_S
 from short_runs import no_map, short_runs
 
+import foster.artefact
 import foster.pipeline
+import foster.stored_form
+import foster.world
 from foster.errors import UserError
 from foster.formats import load_dataset
 from foster.pipeline import execute
 from foster.runs import Run, RunState, RunStore, RunWriter, Stopped
 from foster.spec import RunSpec
+from foster.stored_form import MOST_READINGS
 
 
 class StoppingWriter(RunWriter):
@@ -330,3 +334,30 @@ def tiny(spec: RunSpec, folder: Path, sequences: list[list[int]], n_items: int) 
         patch.setattr(foster.pipeline, "load_dataset", load_dataset)
         patch.setattr(foster.pipeline, "item_embeddings", lambda *_: torch.eye(8)[:n_items])
         return execute(run.spec, writer, store.cache)
+
+
+def test_a_start_that_was_cut_off_while_it_was_written_is_made_anew(
+    spec: RunSpec, uninterrupted: tuple[RunStore, Run]
+) -> None:
+    store, whole = uninterrupted
+    run = store.create(spec)
+    (run.path / "checkpoints").mkdir(exist_ok=True)
+    (run.path / "checkpoints/exact.safetensors").write_bytes(b"half")
+    go_on(run, store.cache)
+    assert result(run) == result(whole)
+
+
+def test_labels_that_take_more_than_a_form_reckons_with_have_fewer_readings(
+    spec: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Planted: forms that think that labels cost nothing, and labels that may not be coarse."""
+    monkeypatch.setattr(foster.stored_form.Form, "label_bytes", lambda self, n_items: 1e-3)
+    monkeypatch.setattr(foster.artefact, "COARSEST", foster.artefact.FINEST)
+    monkeypatch.setattr(foster.world, "log_bytes", lambda train, n_items: 12_000)
+    store = RunStore(tmp_path, bundled=None)
+    run = store.create(dataclasses.replace(spec, sequences=6, length=20, steps=0))
+    go_on(run, store.cache)
+    report = run.report()
+    assert report is not None
+    assert 1 < report["form"]["readings"] < MOST_READINGS
+    assert report["stored_bytes"]["soft"] <= 12_000

@@ -199,7 +199,7 @@ def _row(run: Run, writer: RunWriter, cache: Path, name: str) -> dict[str, Any]:
     )
     spent = time.perf_counter() - began
     file = writer.path(f"ablations/{name}.safetensors")
-    save(made[0].detach(), file, recipe, world.features, pipeline.allowed_bytes(spec, world))
+    save(made[0].detach(), file, recipe, world.features, world.allowed_bytes(spec))
     stored, _ = load(file, world.features)
     labels = of_labels(stored, world.features)
     draw = drawn_rows(stored, stored.basis(world.features), recipe)
