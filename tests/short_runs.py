@@ -15,6 +15,7 @@ import torch
 from cycle_world import N_ITEMS, cycle_folder
 from torch import Tensor
 
+import foster.artefact
 import foster.experts
 import foster.pipeline
 from foster.distiller import DistillConfig
@@ -38,6 +39,8 @@ def short_runs(folder: Path, *, steps: int = 4, **loop: Any) -> Iterator[pytest.
         patch.setattr(foster.pipeline, "SOFT_RECIPE", Recipe(steps=steps))
         patch.setattr(foster.pipeline, "HARD_RECIPE", Recipe(steps=steps))
         patch.setattr(foster.experts, "ExpertConfig", partial(ExpertConfig, patience=1, check_every=8, batch_size=16))
+        for bound in ("FINEST", "COARSEST"):  # so few bytes have no room for labels in which a few steps show
+            patch.setattr(foster.artefact, bound, 0.02)
         if loop:
             patch.setattr(foster.pipeline, "DistillConfig", partial(DistillConfig, **loop))
         yield patch

@@ -15,7 +15,6 @@ from cycle_world import random_features
 from short_runs import features_in, short_runs
 from torch import Generator
 
-from foster import artefact
 from foster.artefact import load
 from foster.bench import ablations
 from foster.bench.ablations import ABOUT, IN_FULL, ROWS
@@ -35,9 +34,7 @@ SPEC = RunSpec(sequences=3, length=4, steps=3, students=2, device="cpu", report_
 def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("data") / "cycle"
     with short_runs(folder) as patch:
-        # large enough a rate, and fine enough labels for so few bytes, that loops of a few steps differ
-        patch.setattr(artefact, "FINEST", 0.02)
-        patch.setattr(artefact, "COARSEST", 0.02)
+        # large enough a rate that loops of a few steps differ
         patch.setattr(ablations, "DistillConfig", partial(DistillConfig, synthetic_rate=1.5))
         yield str(folder)
 

@@ -15,7 +15,7 @@ from foster.artefact import load, save
 from foster.lessons.condensed import LENGTH, STUDENT, condense, hard, random_rows, scores, soft
 from foster.lessons.expert import hits, toy_expert
 from foster.lessons.world import BOOKS, features, toy_world
-from foster.stored_form import BYTES_PER_POSITION, log_bytes
+from foster.stored_form import log_bytes
 
 SEQUENCES = 4
 
@@ -37,9 +37,10 @@ class Judged:
 def judge(seed: int, students: int, warm: bool = False) -> Judged:
     """warm: students start as the full-data model instead of fresh."""
     world = toy_world(seed)
+    in_full = log_bytes(world.log, len(BOOKS))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "synthetic.safetensors"
-        save(condense(seed, SEQUENCES).result, path, STUDENT, features(), BYTES_PER_POSITION * SEQUENCES * LENGTH)
+        save(condense(seed, SEQUENCES).result, path, STUDENT, features(), in_full)
         stored, _ = load(path, features())
         soft_bytes = path.stat().st_size
     return Judged(
@@ -50,5 +51,5 @@ def judge(seed: int, students: int, warm: bool = False) -> Judged:
         hits(toy_expert(seed).last, world),
         soft_bytes,
         SEQUENCES * LENGTH * 2,
-        log_bytes(world.log, len(BOOKS)),
+        in_full,
     )
