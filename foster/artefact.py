@@ -32,7 +32,7 @@ SCHEMA = 7
 MATRICES = ("projection", "straight", "units", "out")  # P, A, F and G of `LabelBasis`
 FORETELLING = "foretelling"  # M of `foster.label_code`
 ENTRY_BYTES = 160  # of the queries and their step in the header, at most
-MOST_STEP = 8.0
+MOST_STEP = 8.0  # in a file that is read: with longer ones labels would say nothing
 # Steps of a query: of the finest rounding loses next to nothing, where none is beyond 127 of them.
 FINEST, COARSEST, HALVINGS = 0.04, 0.6, 7
 Stored = tuple[dict[str, Tensor], dict[str, Any]]  # tensors by name, and what the header says of them

@@ -315,26 +315,20 @@ def starting_set(
         widths = (world.features.shape[1], teachers[0].config.width)
         form = affordable_form(spec.sequences, spec.length, world.n_items, widths, allowed)
         form = replace(form, session=session_length(world.split, spec.length))
-        while True:
-            start = _labelled(spec, run, world, teachers, form)
-            recipe = recipe_on(world, soft_recipe(start.queries[..., 0].numel()))
-            queries = {"queries": start.queries.cpu().contiguous()}
-            for_start = round(FOR_START * allowed)
-            run.write_file(EXACT_FILE, lambda path: save_file(queries, path))  # noqa: B023  called at once
-            run.write_file(START_FILE, lambda path: save(start, path, recipe, world.features, for_start))  # noqa: B023
-            if file.stat().st_size <= allowed or form.readings == 1:
-                break
-            # the labels of this log are less foreseeable than a form reckons with
-            fewer = min(form.readings - 1, form.readings * allowed // file.stat().st_size)
-            form = replace(form, readings=max(1, fewer))
+        start, size = _stored_start(spec, run, world, teachers, form)
+        while size > allowed and form.readings > 1:  # labels of this log are less foreseeable than a form reckons with
+            form = replace(form, readings=max(1, min(form.readings - 1, form.readings * allowed // size)))
+            start, size = _stored_start(spec, run, world, teachers, form)
+        exact_labels = {"queries": start.queries.cpu().contiguous()}
+        run.write_file(EXACT_FILE, lambda path: save_file(exact_labels, path))  # last: where both are, both are whole
     start, recipe = load(file, world.features)
     return replace(start, queries=load_file(exact)["queries"].to(world.device)), recipe
 
 
-def _labelled(
+def _stored_start(
     spec: RunSpec, run: RunWriter, world: World, teachers: list[SequentialRecommender], form: Form
-) -> SyntheticSequences:
-    """The set before the first step in a given form, its labels not rounded."""
+) -> tuple[SyntheticSequences, int]:
+    """The set before the first step in a given form, its labels not rounded, and the bytes that START_FILE has then."""
     draw = Generator().manual_seed(derived_seed(spec.seed, "start"))
     # √ of popularity: what people read must stand in the contexts, what few read must too
     counts = np.bincount(world.split.train.items, minlength=world.n_items)
@@ -345,7 +339,11 @@ def _labelled(
     arranged = arranged_by_teacher(teachers[0], world.texts, drawn, count, draw, run.checkpoint)
     themes = gathered_by_theme(arranged, spec.sequences, world.features)
     items = joined(themes, spec.sequences, spec.length)
-    return with_teacher_labels(items, spec.sequences, teachers, world.texts, form, draw)
+    start = with_teacher_labels(items, spec.sequences, teachers, world.texts, form, draw)
+    recipe = recipe_on(world, soft_recipe(start.queries[..., 0].numel()))
+    available = round(FOR_START * world.allowed_bytes(spec))
+    run.write_file(START_FILE, lambda path: save(start, path, recipe, world.features, available))
+    return start, run.path(START_FILE).stat().st_size
 
 
 def recipe_on(world: World, recipe: Recipe) -> Recipe:

@@ -48,7 +48,8 @@ class Form:
         return basis + (2 * r + 2) * (r + SCALE_BYTES)
 
     def label_bytes(self, n_items: int) -> float:
-        """About what a label and the item before it take."""
+        """About what a label and the item before it take, as on the sample and Games; a set that turns out larger has
+        coarser labels (`foster.artefact`)."""
         return 1.4 + self.rank / 26 + float(np.log2(max(2, n_items))) / 8
 
 

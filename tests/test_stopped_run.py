@@ -342,7 +342,8 @@ def test_a_start_that_was_cut_off_while_it_was_written_is_made_anew(
     store, whole = uninterrupted
     run = store.create(spec)
     (run.path / "checkpoints").mkdir(exist_ok=True)
-    (run.path / "checkpoints/exact.safetensors").write_bytes(b"half")
+    (run.path / "checkpoints/start.safetensors").write_bytes(b"of a form that took too much")
+    (run.path / "checkpoints/engine.json").write_text(str(foster.pipeline.ENGINE))
     go_on(run, store.cache)
     assert result(run) == result(whole)
 
