@@ -13,10 +13,11 @@ import torch
 from cycle_world import N_ITEMS, cycle_log, cycle_windows, random_features
 from torch import Generator, Tensor
 
-from foster.distiller import DistillConfig, Distiller, divergence, duplicate
+from foster.distiller import DistillConfig, Distiller, duplicate
 from foster.errors import UserError
 from foster.label_basis import LabelBasis
 from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender
+from foster.subset_view import divergence
 from foster.synthetic import SyntheticSequences
 from foster.training import RealWindows, Recipe
 

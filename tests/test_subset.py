@@ -10,9 +10,9 @@ import torch
 from cycle_world import random_features
 from torch import Generator, Tensor
 
-from foster.distiller import View, divergence
 from foster.recommender import RecommenderConfig, build_recommender
 from foster.subset import ItemSubset, draw_subset, read_with, whole_catalogue
+from foster.subset_view import View, divergence
 from foster.training import NO_TARGET, Batch, next_item_loss
 
 CPU = torch.device("cpu")

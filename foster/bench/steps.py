@@ -22,12 +22,13 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.func import functional_call
 
-from foster.distiller import DistillConfig, Distiller, View, divergence
+from foster.distiller import DistillConfig, Distiller
 from foster.experts import FULL
 from foster.label_basis import LabelBasis
 from foster.parallel import twice_differentiable
 from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender, fresh_recommender
 from foster.subset import read_with
+from foster.subset_view import View, divergence
 from foster.synthetic import SyntheticSequences
 from foster.training import Batch, RealWindows, Recipe
 from foster.tuning import Texts, TokenStates, TunableTexts

@@ -25,8 +25,9 @@ from torch import Tensor, nn
 from torch.func import functional_call, jvp
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from foster.distiller import Distiller, View, duplicate
+from foster.distiller import Distiller, duplicate
 from foster.recommender import SequentialRecommender
+from foster.subset_view import View
 from foster.training import Batch, Trainer
 
 Weights = dict[str, Tensor]

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from foster.distiller import divergence
 from foster.evaluate import model_scorer
 from foster.lessons.expert import at, toy_expert
 from foster.lessons.world import BOOKS, features
 from foster.students import derived_seed
 from foster.subset import ItemSubset, draw_subset, whole_catalogue
+from foster.subset_view import divergence
 
 DRAWS = 300
 TOP = 3
