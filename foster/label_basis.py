@@ -151,7 +151,7 @@ def axes(queries: Tensor, basis: Tensor) -> Tensor:
     mean = torch.cat(means)
     fisher = (basis.T @ (total.unsqueeze(1) * basis) - mean.T @ mean) / len(queries)
     sizes, directions = torch.linalg.eigh(fisher.cpu())
-    roots = sizes.clamp(min=max(1e-4 * float(sizes[-1]), 1e-12)).sqrt()  # what labels do not feel is not blown up
+    roots = sizes.clamp(min=max(1e-4 * float(sizes[-1]), 1e-6)).sqrt()  # what labels do not feel is not blown up
     centred = (queries - queries.mean(0)).double().cpu() @ (directions * roots)
     _, turns = torch.linalg.eigh(centred.T @ centred)  # ascending
     turns = turns.flip(1)

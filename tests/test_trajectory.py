@@ -128,7 +128,7 @@ def test_rates_fall_with_every_check_that_was_not_the_best(tmp_path: Path) -> No
     windows = RealWindows(cycle_log().leave_one_out().train, 6, torch.device("cpu"))
     for slowing, stays in ((0.0, True), (1.0, False)):
         scores = iter((0.1, 0.2, 0.15, 0.15, 0.15))
-        training = replace(TRAINING, averaging=0.0, slowing=slowing, patience=3)
+        training = replace(TRAINING, averaging=0.0, slowing=slowing, least_share=0.0, patience=3)
         folder = tmp_path / str(slowing)
         found = list(train_expert(folder, SHAPE, training, FEATURES, windows, lambda _: next(scores), seed=3))  # noqa: B023
         assert [check.check for check in found] == [1, 2, 3, 4, 5]
