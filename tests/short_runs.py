@@ -17,6 +17,7 @@ from torch import Tensor
 
 import foster.artefact
 import foster.experts
+import foster.label_basis
 import foster.pipeline
 from foster.distiller import DistillConfig
 from foster.encoder import load_embeddings, public_features
@@ -37,6 +38,8 @@ def short_runs(folder: Path, *, steps: int = 4, **loop: Any) -> Iterator[pytest.
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(foster.pipeline, "load_dataset", with_embeddings)
         patch.setattr(foster.pipeline, "SOFT_RECIPE", Recipe(steps=steps))
+        patch.setattr(foster.pipeline, "soft_recipe", lambda labels: foster.pipeline.SOFT_RECIPE)  # however few
+        patch.setattr(foster.label_basis, "FIT_STEPS", 40)
         patch.setattr(foster.pipeline, "HARD_RECIPE", Recipe(steps=steps))
         patch.setattr(foster.experts, "ExpertConfig", partial(ExpertConfig, patience=1, check_every=8, batch_size=16))
         for bound in ("FINEST", "COARSEST"):  # so few bytes have no room for labels in which a few steps show

@@ -118,7 +118,7 @@ def test_validation_decides_how_much_it_counts(tmp_path: Path, popular: bool) ->
         if popular:
             _popular_log(folder)
         store = RunStore(tmp_path / "runs", bundled=None)
-        spec = RunSpec(data=str(folder), sequences=20, length=6, steps=1, students=3, seed=3, device="cpu")
+        spec = RunSpec(data=str(folder), sequences=20, length=6, steps=1, students=1, seed=3, device="cpu")
         run = store.create(spec)
         with RunWriter(run.path) as writer:
             report = execute(spec, writer, store.cache)
