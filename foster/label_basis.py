@@ -17,7 +17,7 @@ from foster.muon import Muon
 from foster.rounding import rounded
 from foster.subset import draw_subset
 
-FIT_STEPS, LARGE_FIT_STEPS = 400, 800  # in which the label basis is fitted: many items take longer
+FIT_STEPS, LARGE_FIT_STEPS = 400, 1200  # in which the label basis is fitted: many items take longer
 
 
 @dataclass(frozen=True)

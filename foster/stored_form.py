@@ -15,8 +15,9 @@ BYTES_PER_POSITION = 256  # 128 sixteen-bit numbers
 HEADER_BYTES = 2100  # the recipe, what the tensors are called
 LARGE_CATALOGUE = 4096  # items: from here on a part of them has to do in a step of a fit
 # r, w, h and bits of a number of the basis, and how many readings each must leave: else a lesser one buys more. What a
-# basis does not tell apart errs in every label alike, and in a large catalogue there is more to tell apart.
-LARGE_FORMS = (((64, 128, 384, 8), 12), ((48, 96, 192, 8), 8))
+# basis does not tell apart errs in every label alike, and in a large catalogue there is more to tell apart: there, more
+# units of fewer bits.
+LARGE_FORMS = (((64, 128, 640, 6), 12), ((48, 96, 320, 6), 8))
 FORMS = (((48, 48, 96, 8), 8), ((32, 32, 64, 6), 6), ((24, 24, 48, 4), 6), ((16, 16, 32, 4), 6), ((8, 8, 16, 4), 1))
 # Labels of a set for each item and in all: beyond, exact ones teach more than many. So many readings may always be.
 LABELS_AN_ITEM, MOST_LABELS, MOST_READINGS = 4, 20_000, 8
