@@ -6,7 +6,7 @@ N labels, V items, r numbers in a query q, w of a projection, h units of a lift,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -79,9 +79,8 @@ def fit_queries(
     optimizer = torch.optim.Adam([q], lr=rate)
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = rate * (1 - step / steps)
-        # the gradient of the cross-entropy in closed form: no graph, two products of size N·U·r a step
         with torch.no_grad():
-            q.grad = ((q @ basis.T - correction).softmax(-1) - p) @ basis
+            q.grad = _error(q, basis, p, correction) @ basis
         optimizer.step()
     return q.detach()
 
@@ -98,6 +97,7 @@ def fit_basis(
     matrix_rate: float = 0.05,
     subset: int = 2048,
     bits: int = 8,
+    each_step: Callable[[], None] = lambda: None,
 ) -> LabelBasis:
     """The basis of queries of r = `rank` numbers and h `hidden` units that brings labels log p [N, V], with queries of
     their own, nearest to what is stored, in KL; from `projection` [w, D_text], w ≥ r, and a lift that adds nothing.
@@ -105,7 +105,7 @@ def fit_basis(
     Descends on queries by Adam and on matrices by Muon together, in a large catalogue on a subset as `fit_queries`
     does, but drawn anew in every step: what the lift makes of items that it never saw is anything. In the end it is
     turned to the `axes` of the labels and rounded to `bits` a number. steps: None for FIT_STEPS, or LARGE_FIT_STEPS in
-    such a catalogue.
+    such a catalogue; each_step is called after each and may raise to stop.
     """
     if steps is None:
         steps = FIT_STEPS if len(features) <= 2 * subset else LARGE_FIT_STEPS
@@ -127,10 +127,14 @@ def fit_basis(
         for optimizer, peak in optimizers:
             optimizer.param_groups[0]["lr"] = peak * (1 - step / steps)
             optimizer.zero_grad()
-        logits = q @ learned.rows(scored).T - correction
-        F.cross_entropy(logits, p).mul(len(q)).backward()
+        rows = learned.rows(scored)
+        with torch.no_grad():
+            error = _error(q, rows, p, correction)
+            q.grad = error @ rows
+        rows.backward(error.T @ q.detach())
         for optimizer, _ in optimizers:
             optimizer.step()
+        each_step()
     with torch.no_grad():
         return learned.turned(axes(q, learned.rows(features))).rounded(bits)
 
@@ -160,6 +164,13 @@ def axes(queries: Tensor, basis: Tensor) -> Tensor:
     return ((directions / roots) @ turns).to(queries)
 
 
+def _error(queries: Tensor, basis: Tensor, labels: Tensor, correction: Tensor | float) -> Tensor:
+    """softmax(q·Bᵀ − correction) − p [N, U], what the summed cross-entropy's gradient at the logits is: in closed form,
+    so that no graph and one array of that size is held."""
+    logits = (queries @ basis.T).sub_(correction)
+    return torch.softmax(logits, -1, out=logits).sub_(labels)
+
+
 def _subsets(
     log_labels: Tensor, rows: Tensor, generator: Generator, subset: int
 ) -> Iterator[tuple[Tensor, Tensor, Tensor | float]]:
@@ -172,5 +183,5 @@ def _subsets(
     likeliest = log_labels.topk(max(1, subset // (2 * len(log_labels)))).indices.flatten()
     while True:
         scored = draw_subset(len(rows), likeliest, subset, generator)
-        p = (log_labels.index_select(1, scored.items) - scored.log_inclusion).softmax(-1)
-        yield p, rows[scored.items], scored.log_inclusion
+        known = log_labels.index_select(1, scored.items).sub_(scored.log_inclusion)
+        yield torch.softmax(known, -1, out=known), rows[scored.items], scored.log_inclusion

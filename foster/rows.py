@@ -118,7 +118,9 @@ class Rows:
             items of its own, as those of the set have. (Real ones: as long as the log has users.)"""
             generator = draw(name)
             items = choose(generator).to(world.device)
-            made = with_teacher_labels(items, len(items), self.teachers, world.texts, soft.form, generator)
+            made = with_teacher_labels(
+                items, len(items), self.teachers, world.texts, soft.form, generator, each_step=run.heed_stop
+            )
             return self._soft(as_stored(made, soft_recipe, world.features, allowed), soft_recipe)
 
         def plain(file: str) -> tuple[Callable[[], Draw | None], Recipe]:

@@ -7,11 +7,14 @@ and the start of the FOSTER loop; walks are plain sequences.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
+from functools import partial
 
 import torch
 from torch import Generator, Tensor
 
 from foster.label_basis import fit_basis, fit_queries
+from foster.parallel import side_by_side
 from foster.recommender import SequentialRecommender
 from foster.stored_form import Form
 from foster.synthetic import UNUSED, SyntheticSequences, as_readings, in_sessions
@@ -143,21 +146,29 @@ def with_teacher_labels(
     form: Form,
     generator: Generator,
     fit: int | None = None,
+    each_step: Callable[[], None] = lambda: None,
 ) -> SyntheticSequences:
     """Readings items [A·M, L] (-1 unused) of M `sequences` with the teachers' labels in the given form, not rounded
     (its count of readings is that of `items`, whatever it says).
 
     The basis begins as the first teacher's, brought nearest to the labels of about FITTED of the positions in `fit`
-    steps (None: as many as `fit_basis` says). Works in blocks of readings, so nothing of size A·M·L·V is held.
-    generator: on the CPU.
+    steps (None: as many as `fit_basis` says). Works in blocks of readings, side by side, so nothing of size A·M·L·V is
+    held. generator: on the CPU; each_step is called often and may raise to stop.
     """
     some = items[: max(1, FITTED // items.shape[1])]
     known = teacher_log_labels(teachers, texts, some, form.session)[some >= 0]
     leading = label_projection(teachers[0], texts, form.width)
-    maps = fit_basis(leading, known, public(texts), form.rank, form.hidden, generator, fit, bits=form.bits)
+    maps = fit_basis(leading, known, public(texts), form.rank, form.hidden, generator, fit, bits=form.bits, each_step=each_step)
     basis = maps.rows(public(texts))
-    queries = []
-    for block in items.split(4):
+    blocks = items.split(4)
+    seeds = torch.randint(2**62, (len(blocks),), generator=generator).tolist()  # whichever block is fitted first
+
+    def fitted(block: Tensor, seed: int) -> Tensor:
+        each_step()
         labels = teacher_log_labels(teachers, texts, block, form.session)
-        queries.append(fit_queries(labels.flatten(0, 1), basis, generator).view(*block.shape, -1))
-    return SyntheticSequences(sequences, items, torch.cat(queries), maps, form.bits, form.session)
+        found = fit_queries(labels.flatten(0, 1), basis, Generator().manual_seed(seed))
+        return found.view(*block.shape, -1)
+
+    jobs = (partial(fitted, *each) for each in zip(blocks, seeds, strict=True))
+    with closing(side_by_side(jobs, texts.device)) as queries:
+        return SyntheticSequences(sequences, items, torch.cat(list(queries)), maps, form.bits, form.session)
