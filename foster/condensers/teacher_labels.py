@@ -158,7 +158,9 @@ def with_teacher_labels(
     some = items[: max(1, FITTED // items.shape[1])]
     known = teacher_log_labels(teachers, texts, some, form.session)[some >= 0]
     leading = label_projection(teachers[0], texts, form.width)
-    maps = fit_basis(leading, known, public(texts), form.rank, form.hidden, generator, fit, bits=form.bits, each_step=each_step)
+    maps = fit_basis(
+        leading, known, public(texts), form.rank, form.hidden, generator, fit, bits=form.bits, each_step=each_step
+    )
     basis = maps.rows(public(texts))
     blocks = items.split(4)
     seeds = torch.randint(2**62, (len(blocks),), generator=generator).tolist()  # whichever block is fitted first
