@@ -11,6 +11,7 @@ from foster.runs import RunWriter
 
 # Share of a run's time that each stage takes, for the progress bar.
 STAGES = {"data": 0.01, "embed": 0.01, "experts": 0.30, "distil": 0.28, "students": 0.36, "map": 0.04}
+INSTANT = 2.0  # seconds: so short a stage was found in the cache, and its share of the whole says nothing of the pace
 
 
 class Clock:
@@ -21,18 +22,21 @@ class Clock:
         self.file = "checkpoints/seconds.json"
         path = run.path(self.file)
         self.spent: dict[str, float] = json.loads(path.read_text()) if path.is_file() else {}
-        self.current = "data"
+        self.current, self.latest = "data", 0.0  # and how long the stage before took in this worker
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         self.current, began = name, time.monotonic()
         self.run.checkpoint()
         self.run.event("stage", stage=name, message="")
+        if self.latest < INSTANT:
+            self.run.pace_anew()
         self.tell(0.0, "")
         try:
             yield
         finally:
-            self.spent[name] = self.spent.get(name, 0.0) + time.monotonic() - began
+            self.latest = time.monotonic() - began
+            self.spent[name] = self.spent.get(name, 0.0) + self.latest
             self.run.write_json(self.file, self.spent)
 
     def progress(self, share: float, message: str) -> None:

@@ -239,6 +239,7 @@ def _distil(
     """Start, loop, artefact. Returns the final set as read back from disk, and after how many steps."""
     steps = DEFAULT_STEPS if spec.steps is None else spec.steps
     state_file = run.path("checkpoints/distil.safetensors")
+    clock.tell(0.0, "labels of the start")
     start, recipe = starting_set(spec, run, world, teachers)
     basis = start.basis(world.features)
 
@@ -253,6 +254,7 @@ def _distil(
     keep = set(np.unique(np.geomspace(1, max(1, steps), SNAPSHOTS).round().astype(int)).tolist())
     if distiller.step == 0:
         run.write_table("snapshots/000000.parquet", snapshot_table(start, basis))
+        clock.tell(0.0, "first students")
         judged = distiller.begin(rows.on_start)
         run.event("valid", step=0, **judged)
     for event in distiller.run():

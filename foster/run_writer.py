@@ -168,6 +168,11 @@ class RunWriter:
         self._began += time.monotonic() - since
         self.status(paused=False)
 
+    def pace_anew(self) -> None:
+        """What was done up to now says nothing of what is to come: the remaining time is estimated from the next
+        fraction on."""
+        self._began_at = None
+
     def _estimate(self, fraction: float) -> float | None:
         if self._began_at is None or fraction < self._began_at:
             self._began, self._began_at = time.monotonic(), fraction

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from patience import PATIENCE_S, until
 
+from foster.clock import INSTANT, STAGES, Clock
 from foster.errors import UserError
 from foster.run_writer import HEARTBEAT_S
 from foster.runs import Run, RunState, RunStore, RunWriter, Stopped
@@ -188,3 +189,20 @@ def test_the_remaining_time_is_estimated_from_the_pace(run: Run, monkeypatch: py
         assert writer.current.eta_s == pytest.approx(50)
         writer.status(fraction=0.6, eta_s=7.0)
         assert writer.current.eta_s == 7.0
+
+
+def test_a_stage_found_in_the_cache_says_nothing_of_the_pace(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("foster.run_writer.time.monotonic", lambda: now[0])
+    with RunWriter(run.path) as writer:
+        clock = Clock(writer)
+        with clock.stage("experts"):
+            now[0] += INSTANT / 2
+        with clock.stage("distil"):
+            assert writer.current.eta_s is None
+            now[0] += 60
+            clock.tell(0.5, "half of it")
+            done, gained = writer.current.fraction, 0.5 * STAGES["distil"]
+            assert writer.current.eta_s == pytest.approx(60 * (1 - done) / gained)
+        with clock.stage("students"):  # distil took its time
+            assert writer.current.eta_s is not None

@@ -140,6 +140,41 @@ def test_teacher_labels_of_a_reading_are_those_of_its_items(expert: ExpertTrajec
     assert torch.equal(batch.targets[2].argmax(-1), asked[2].argmax(-1))
 
 
+@pytest.mark.parametrize("after", [2, 5])  # within the fit of the basis, of which there are three steps, and after it
+def test_fitting_labels_stops_where_it_is_asked_to(
+    expert: ExpertTrajectory, after: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    steps = 0
+
+    def stop() -> None:
+        nonlocal steps
+        steps += 1
+        if steps == after:
+            raise KeyboardInterrupt
+
+    items = torch.randint(N_ITEMS, (16, 4), generator=Generator().manual_seed(0))  # four blocks
+    teachers, form = [expert.load(expert.best, CPU)], Form(8, 16, 16, 32)
+    with pytest.raises(KeyboardInterrupt):
+        with_teacher_labels(items, 2, teachers, FEATURES, form, Generator(), fit=3, each_step=stop)
+    assert steps == after
+
+
+def test_labels_of_a_large_catalogue_are_the_same_on_any_number_of_cores(
+    expert: ExpertTrajectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found(cores: str) -> Tensor:
+        monkeypatch.setenv("OMP_NUM_THREADS", cores)
+        many = FEATURES.repeat(180, 1)  # 4,320 items, so blocks are fitted on draws
+        items = torch.randint(len(many), (12, 4), generator=Generator().manual_seed(0))
+        draw, form = Generator().manual_seed(1), Form(6, 8, 8, 16)
+        return with_teacher_labels(items, 2, [expert.load(expert.best, CPU)], many, form, draw, fit=3).queries
+
+    alone, together = found("1"), found("3")
+    assert torch.equal(alone, together)
+    assert torch.equal(alone, found("1"))
+
+
 def test_readings_of_one_theme_are_gathered_and_none_is_lost() -> None:
     themes = torch.nn.functional.one_hot(torch.arange(N_ITEMS) // 8, 3).float()  # three shelves of eight items
     items = torch.tensor([[0, 1], [8, 9], [16, 17], [18, 19], [2, 3], [10, 11], [12, 20], [21, 22], [4, 5]])
