@@ -19,7 +19,7 @@ from scipy.special import softmax
 from torch import Tensor
 
 from foster import metrics
-from foster.interactions import Split
+from foster.interactions import MIN_EVENTS, Split
 from foster.parallel import side_by_side
 from foster.recommender import SequentialRecommender
 from foster.repeats import Repeats
@@ -48,6 +48,25 @@ class Protocol:
         if len(users) <= most:
             return self
         return replace(self, users=np.sort(np.random.default_rng(seed).choice(users, most, replace=False)))
+
+    def reaching_back(self, most: int, seed: int) -> list[tuple[Protocol, Part]]:
+        """What to choose by among recommenders that have seen no event of the log: `most` held-out items, where there
+        are as many. Validation items first, then the last of each training history, and so on backwards.
+
+        A few hundred validation items alone rank recommenders that are nearly alike by luck.
+        """
+        parts: list[tuple[Protocol, Part]] = [(self.of_some(most, seed), "valid")]
+        left = most - len(parts[0][0]._asked())
+        train = self.split.train.of_at_least(MIN_EVENTS)
+        while left > 0 and train is not None:
+            inner = replace(self, split=replace(train.leave_one_out(), mask_history=self.split.mask_history))
+            for part in ("test", "valid"):
+                if left > 0:
+                    some = inner.of_some(left, seed)
+                    parts.append((some, part))
+                    left -= len(some._asked())
+            train = inner.split.train.of_at_least(MIN_EVENTS)
+        return parts
 
     def _asked(self) -> NDArray[np.int64]:
         return np.arange(self.split.train.n_users) if self.users is None else self.users

@@ -1,14 +1,15 @@
 """The hard form of a set: plain sequences of item ids, of several candidates those that teach fresh students most.
 
 What a student of few plain sequences cannot learn through texts is what is popular; how often an item stands in them
-tells. How much that counts (λ, `Recipe.popularity`) is decided on validation and travels with the sequences, and so
-does whether students read them with events left out.
+tells. How much that counts (λ, `Recipe.popularity`) is decided as candidates are chosen and travels with the sequences,
+and so does whether students read them with events left out. Those who judge have seen no event of the log, so besides
+validation items its training events say how good they are.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import asdict, replace
 from functools import partial
@@ -35,9 +36,9 @@ HARD, START_HARD, RANDOM = "hard.json", "checkpoints/start_hard.json", "checkpoi
 JUDGES = 3  # one student alone would choose by its luck
 BALANCES = (1.0, 2.0)  # of the teachers' walks
 OPENINGS, FEW = 3, 1000  # first items that walks of so few positions begin at: the set's, the others drawn
-ASKED = 10_000  # users, of whose validation items students are judged
-POPULARITY = (0.5, 1.0)  # λ, besides none
-Choice = tuple[str, Recipe, float | None]  # sequences, by what students learn from them, λ
+FINALISTS = 3  # of those that a first student likes; sequences differ by more than their students
+ASKED = 10_000  # held-out items by which students are judged
+POPULARITY = (0.5, 1.0, 2.0)  # λ, besides none
 
 
 def write_hard(
@@ -55,63 +56,44 @@ def write_hard(
     """Writes plain sequences of each set, the start and the result, into its file, and random real ones into theirs.
 
     Candidates: what the set's labels say comes next; how the teachers would go on by two balances from its first items
-    and, where positions are FEW, from others (the same for all sets of a run). `judges` fresh students of each are
-    asked for validation items of up to ASKED users, then, on the best, as many that learn by `longer`, all with each λ;
-    what scores highest is chosen. random [M, L]: the control, real sequences, for which recipe and λ are chosen
-    likewise, by JUDGES, as runs share its students; shape: of those students. Raises `Stopped` when asked to stop.
+    and, where positions are FEW, from others (the same for all sets of a run, OPENINGS for each of its `judges`). A
+    fresh student of each is asked for about ASKED held-out items of the log (`Protocol.reaching_back`); of the best
+    FINALISTS `judges` are, then, on the best of those, as many that learn by `longer`, all with each λ; what scores
+    highest is chosen. random [M, L]: the control, real sequences, for which recipe and λ are chosen likewise, by
+    JUDGES, as runs share its students; shape: of those students. Raises `Stopped` when asked to stop.
     """
     clock.tell(1.0, "plain sequences")
     found = {file: harden(made, made.basis(world.features)).to(world.device) for file, made in sets.items()}
     often = torch.from_numpy(np.bincount(world.split.train.items, minlength=world.n_items))
     draw = Generator().manual_seed(derived_seed(seed, "openings"))
     own = next(iter(found.values()))
-    more = OPENINGS - 1 if own.numel() <= FEW else 0  # students of many positions take long, and hardly differ
+    # students of many positions take long, and hardly differ
+    more = OPENINGS * judges - 1 if own.numel() <= FEW else 0
     others = [weighted_items((often + 0.1).sqrt(), len(own), draw).to(world.device) for _ in range(more)]
     openings = [own[:, 0], *others]
     walks = {f"walk_{balance:g}_{n}": (first, balance) for n, first in enumerate(openings) for balance in BALANCES}
     for name, (first, balance) in walks.items():
         found[name] = teacher_walk(teachers, world.texts, first, own.shape[1], often, balance, run.checkpoint)
     found[RANDOM] = random.to(world.device)
-    asked = world.protocol.of_some(ASKED, derived_seed(seed, "asked"))
-    scores: dict[Choice, float] = {}
-
-    def judged(name: str, by: Recipe, k: int) -> list[float]:
-        """NDCG@10 on validation of student k, with no λ and each of POPULARITY."""
-        batch = hard_batch(found[name])
-        at = derived_seed(seed, "hard", k)  # the same for every candidate
-        student = train_student(every_step(batch), world.texts, shape, by, at, run.heed_stop)
-        priors = [None, *(popularity(batch, weight, world.n_items) for weight in POPULARITY)]
-        ranks = asked.ranks_of_all(prior_scorers(student, world.texts, priors), "valid")
-        return [ndcg_at(of_weight, 10) for of_weight in ranks]
-
-    def judge(names: Iterable[str], by: Recipe, said: str) -> None:
-        jobs = [(name, k) for name in names for k in range(JUDGES if name == RANDOM else judges)]
-        told: dict[str, list[list[float]]] = {name: [] for name, _ in jobs}
-        work = (partial(judged, name, by, k) for name, k in jobs)
-        with closing(side_by_side(work, world.device)) as judgements:
-            for done, ((name, _), of_weights) in enumerate(zip(jobs, judgements, strict=True), start=1):
-                told[name].append(of_weights)
-                clock.tell(1.0, f"{said}: student {done} of {len(jobs)}")
-                run.checkpoint()
-        for name, of_students in told.items():
-            for weight, each in zip((None, *POPULARITY), zip(*of_students, strict=True), strict=True):
-                scores[name, by, weight] = fmean(each)
-
-    def best(names: Iterable[str]) -> Choice:
-        among = set(names)
-        return max((choice for choice in scores if choice[0] in among), key=lambda choice: scores[choice])
-
-    judge(found, recipe, "plain sequences")
     candidates: dict[str, dict[str, str]] = {RANDOM: {"random": RANDOM}}  # file → reading → its sequences
     candidates |= {file: {"labels": file} | {name: name for name in walks} for file in sets}
-    judge(
-        dict.fromkeys(best(of.values())[0] for of in candidates.values()), longer(recipe), "plain sequences with gaps"
-    )
+
+    jury = _Jury(run, world, found, shape, seed, clock)
+    jury.judge([(name, recipe, 0) for name in found], "plain sequences")
+    last = {file: sorted(of.values(), key=jury.score, reverse=True)[:FINALISTS] for file, of in candidates.items()}
+    finalists = dict.fromkeys(name for names in last.values() for name in names)
+    of_each = {name: JUDGES if name == RANDOM else judges for name in finalists}
+    more_judges = [(name, recipe, k) for k in range(1, JUDGES) for name in finalists if k < of_each[name]]
+    jury.judge(more_judges, "the best plain sequences")
+    best = {file: max(names, key=jury.score) for file, names in last.items()}
+    with_gaps = [(name, longer(recipe), k) for name in dict.fromkeys(best.values()) for k in range(of_each[name])]
+    jury.judge(with_gaps, "plain sequences with gaps")
     ids = world.dataset.catalog.ids
     for file, of in candidates.items():  # HARD last: where it is there, all are
-        name, by, weight = best(of.values())
-        of_each = {reading: scores[best([each])] for reading, each in of.items()}
-        run.event("hard", name=file, popularity=weight, event_dropout=by.event_dropout, **of_each)
+        name = best[file]
+        by, weight = jury.choice(name)
+        scores = {reading: jury.score(each) for reading, each in of.items()}
+        run.event("hard", name=file, popularity=weight, event_dropout=by.event_dropout, **scores)
         kept = {
             "schema": 1,
             "reading": next(reading for reading, each in of.items() if each == name),
@@ -119,6 +101,51 @@ def write_hard(
             "sequences": [[ids[item] for item in row] for row in found[name].tolist()],
         }
         run.write_json(file, kept)
+
+
+class _Jury:
+    """Fresh students of some plain sequences, found: name → [M, L], and how well they rank what they are asked for."""
+
+    def __init__(
+        self,
+        run: RunWriter,
+        world: World,
+        found: Mapping[str, Tensor],
+        shape: RecommenderConfig,
+        seed: int,
+        clock: Clock,
+    ) -> None:
+        self.run, self.world, self.found, self.shape, self.seed, self.clock = run, world, found, shape, seed, clock
+        self.asked = world.protocol.reaching_back(ASKED, derived_seed(seed, "asked"))
+        self.told: dict[str, dict[tuple[Recipe, float | None], list[float]]] = {}  # of each student in turn
+
+    def judge(self, jobs: list[tuple[str, Recipe, int]], said: str) -> None:
+        """Trains student k by a recipe on sequences of that name, for each job."""
+        work = (partial(self._student, *job) for job in jobs)
+        with closing(side_by_side(work, self.world.device)) as judgements:
+            for done, ((name, by, _), scores) in enumerate(zip(jobs, judgements, strict=True), start=1):
+                for weight, score in zip((None, *POPULARITY), scores, strict=True):
+                    self.told.setdefault(name, {}).setdefault((by, weight), []).append(score)
+                self.clock.tell(1.0, f"{said}: student {done} of {len(jobs)}")
+                self.run.checkpoint()
+
+    def choice(self, name: str) -> tuple[Recipe, float | None]:
+        """By which recipe and with which λ students of a name's sequences rank best."""
+        return max(self.told[name], key=lambda choice: fmean(self.told[name][choice]))
+
+    def score(self, name: str) -> float:
+        """Their mean NDCG@10 then."""
+        return fmean(self.told[name][self.choice(name)])
+
+    def _student(self, name: str, by: Recipe, k: int) -> list[float]:
+        """NDCG@10 of one student with no λ and each of POPULARITY."""
+        batch, texts = hard_batch(self.found[name]), self.world.texts
+        seed = derived_seed(self.seed, "hard", k)  # the same for every candidate
+        student = train_student(every_step(batch), texts, self.shape, by, seed, self.run.heed_stop)
+        priors = [None, *(popularity(batch, weight, self.world.n_items) for weight in POPULARITY)]
+        scorers = prior_scorers(student, texts, priors)
+        ranks = np.concatenate([some.ranks_of_all(scorers, part) for some, part in self.asked], axis=1)
+        return [ndcg_at(of_weight, 10) for of_weight in ranks]
 
 
 def longer(recipe: Recipe) -> Recipe:

@@ -81,6 +81,15 @@ class Interactions:
             raise IndexError(f"user {user} of {self.n_users}")
         return self.items[self.offsets[user] : self.offsets[user + 1]]
 
+    def of_at_least(self, events: int) -> Interactions | None:
+        """Of the users with so many events, None where there is none."""
+        kept = self.lengths >= events
+        if not kept.any():
+            return None
+        offsets = np.concatenate([[0], np.cumsum(self.lengths[kept])])
+        users = tuple(user for user, keep in zip(self.user_ids, kept, strict=True) if keep)
+        return Interactions(self.items[np.repeat(kept, self.lengths)], offsets, users)
+
     @cached_property
     def has_repeats(self) -> bool:
         """Whether any user took one item twice."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
-from typing import Any
+from threading import Lock
+from typing import Any, TypeVar
 
 from torch import Generator, Tensor
 
@@ -32,6 +33,7 @@ from foster.world import World
 
 # The first student of these rows stays with the run, for recommendations side by side; so does the full-data model.
 STORED_STUDENTS = ("soft", "hard", "random", "untrained")
+T = TypeVar("T")
 
 
 class Rows:
@@ -58,7 +60,7 @@ class Rows:
             self._take_shared("start_soft", 0)
         if not self.results.has("start_soft", 0):
             start, recipe = self._start()
-            measured = self._student("start_soft", 0, self._soft(start, recipe), recipe, self.run.checkpoint)
+            measured = self._student("start_soft", 0, lambda: self._soft(start, recipe), recipe, self.run.checkpoint)
             self._add("start_soft", 0, measured)
         return self.results.first("start_soft")
 
@@ -66,8 +68,10 @@ class Rows:
         """All rows, on validation and on test. soft: the distilled set as read back from disk, after so many steps."""
         self._fixed()
         trained, count = self.trained(soft), self.spec.students
-        order = ("soft", *(name for name in trained if name != "soft"))  # what a person waits for comes first
-        jobs = [(name, k) for name in order for k in range(count) if not self.results.has(name, k)]
+        # What a person waits for comes first; then each row's first student: so controls are labelled side by side.
+        others = [name for name in trained if name != "soft"]
+        order = [("soft", k) for k in range(count)] + [(name, k) for k in range(count) for name in others]
+        jobs = [job for job in order if not self.results.has(*job)]
         for job in jobs:
             self._take_shared(*job)
         jobs = [job for job in jobs if not self.results.has(*job)]
@@ -157,17 +161,16 @@ class Rows:
     def _work(
         self, trained: dict[str, tuple[Callable[[], Draw | None], Recipe]], jobs: list[tuple[str, int]]
     ) -> Iterator[Callable[[], Measured]]:
-        prepared: dict[str, Draw | None] = {}
+        made = {name: _once(trained[name][0]) for name, _ in jobs}  # for all students of a row
         for name, k in jobs:
-            make, recipe = trained[name]
-            if name not in prepared:  # teacher labels are fitted once for all students of a row
-                prepared = {name: make()}
-            yield partial(self._student, name, k, prepared[name], recipe, self.run.heed_stop)
+            yield partial(self._student, name, k, made[name], trained[name][1], self.run.heed_stop)
 
-    def _student(self, name: str, k: int, draw: Draw | None, recipe: Recipe, each_step: Callable[[], None]) -> Measured:
+    def _student(
+        self, name: str, k: int, draw: Callable[[], Draw | None], recipe: Recipe, each_step: Callable[[], None]
+    ) -> Measured:
         # where the walk that is best of the start is best of the result, too, they are one result
         seed = derived_seed(self.spec.seed, "student", "hard" if name == "start_hard" else name, k)
-        model = train_student(draw, self.world.texts, self.shape_of(recipe), recipe, seed, each_step)
+        model = train_student(draw(), self.world.texts, self.shape_of(recipe), recipe, seed, each_step)
         if _is_stored(name, k):  # before its row: a row that is there has its model
             save_model(model_file(self.run.folder, name), model)
         return self.results.measure(model_scorer(model, self.world.texts))
@@ -179,6 +182,20 @@ class Rows:
     def _take_shared(self, name: str, k: int) -> None:
         if (known := self.controls.find(name, k, self.results.parts, _is_stored(name, k))) is not None:
             self.results.add(name, k, known, shared=True)
+
+
+def _once(make: Callable[[], T]) -> Callable[[], T]:
+    """What `make` gives, made by whichever thread asks first, for which the others wait; made again where it failed."""
+    made: list[T] = []
+    turn = Lock()
+
+    def get() -> T:
+        with turn:
+            if not made:
+                made.append(make())
+            return made[0]
+
+    return get
 
 
 def _is_stored(name: str, k: int) -> bool:

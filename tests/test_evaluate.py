@@ -124,3 +124,35 @@ def test_of_some_users_each_is_ranked_as_among_all() -> None:
     assert protocol.of_some(20, seed=4).users.tolist() != some.users.tolist()
     assert protocol.of_some(40, seed=3) is protocol
     assert set(some.of_some(5, seed=0).users.tolist()) < set(some.users.tolist())
+
+
+def test_reaching_back_asks_for_the_log_from_its_end_backwards() -> None:
+    log = log_of([0, 1, 2, 3, 4, 5, 6], [5, 6, 7, 8])
+    protocol = Protocol(log.leave_one_out(), 9)
+
+    def asked(most: int) -> list[tuple[list[int], int]]:
+        """Histories and targets of everything that is asked for."""
+        found = []
+        for some, part in protocol.reaching_back(most, seed=0):
+            users = np.arange(some.split.train.n_users) if some.users is None else some.users
+            targets = (some.split.valid if part == "valid" else some.split.test)[users]
+            histories = [past.tolist() for past in some.histories(part, users)]
+            found += zip(histories, targets.tolist(), strict=True)
+        return found
+
+    everything = [
+        ([0, 1, 2, 3, 4], 5),
+        ([5, 6], 7),  # the other history is too short to be asked for more
+        ([0, 1, 2, 3], 4),
+        ([0, 1, 2], 3),
+        ([0, 1], 2),
+        ([0], 1),
+    ]
+    assert asked(100) == everything
+    assert asked(4) == everything[:4]
+    assert len(asked(1)) == 1
+
+
+def test_reaching_back_masks_what_is_known_where_the_whole_log_does() -> None:
+    protocol = Protocol(log_of([0, 0, 1, 2, 3, 4]).leave_one_out(), 5)
+    assert not any(some.split.mask_history for some, _ in protocol.reaching_back(100, seed=0))

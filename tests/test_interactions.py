@@ -117,3 +117,12 @@ def test_there_is_no_user_beyond_the_last() -> None:
     for user in (-1, 1):
         with pytest.raises(IndexError):
             log([0, 1, 2]).sequence(user)
+
+
+def test_of_users_with_few_events_nothing_is_kept() -> None:
+    log = Interactions(np.arange(9), np.array([0, 2, 6, 9]), ("a", "b", "c"))
+    found = log.of_at_least(3)
+    assert found is not None
+    assert found.user_ids == ("b", "c")
+    assert [found.sequence(user).tolist() for user in range(2)] == [[2, 3, 4, 5], [6, 7, 8]]
+    assert log.of_at_least(5) is None
