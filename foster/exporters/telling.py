@@ -21,9 +21,9 @@ _FOSTER = (
     "the sequences alone and another the real log as well, over a random part of the catalogue where it is large, and "
     "the distributions were moved by the difference of what the two predict.",
     "One more term, weighed by γ, asks items of similar meaning to appear together.",
-    "The plain lists are, of several candidates, those from which fresh students learn most, judged on items of the log "
-    "that they have not seen: what the distributions say comes next, or how the teachers would go on from first items, "
-    "with items preferred that the sequences hold less often than the log would have it.",
+    "The plain lists are, of several candidates, those from which fresh students learn most, judged on items of the "
+    "log that they have not seen: what the distributions say comes next, or how the teachers would go on from first "
+    "items, with items preferred that the sequences hold less often than the log would have it.",
 )
 _TOGETHER = "Where the teacher's expectations are asked for, those of {} such models are averaged."
 _JUDGED = (
