@@ -34,7 +34,7 @@ from foster.world import World
 
 HARD, START_HARD, RANDOM = "hard.json", "checkpoints/start_hard.json", "checkpoints/random.json"
 JUDGES = 3  # one student alone would choose by its luck
-BALANCES = (1.0, 2.0)  # of the teachers' walks
+BALANCES = (2.0, 4.0)  # of the teachers' walks
 OPENINGS, FEW = 3, 1000  # first items that walks of so few positions begin at: the set's, the others drawn
 FINALISTS = 3  # of those that a first student likes; sequences differ by more than their students
 ASKED = 10_000  # held-out items by which students are judged
