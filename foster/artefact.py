@@ -98,7 +98,7 @@ def packed(synthetic: SyntheticSequences, recipe: Recipe, features: Tensor, avai
         "n_items": len(features),
         "text_width": features.shape[1],
         **asdict(synthetic.form),
-        "recipe": {name: value for name, value in asdict(recipe).items() if value is not None},
+        "recipe": recipe.told(),
     }
     left = available_bytes - len(serialised(tensors, _header(meta))) - ENTRY_BYTES
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from statistics import fmean
 
@@ -97,7 +97,7 @@ def write_hard(
         kept = {
             "schema": 1,
             "reading": next(reading for reading, each in of.items() if each == name),
-            "recipe": asdict(replace(by, popularity=weight)),
+            "recipe": replace(by, popularity=weight).told(),
             "sequences": [[ids[item] for item in row] for row in found[name].tolist()],
         }
         run.write_json(file, kept)

@@ -103,7 +103,7 @@ def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
         "data": _data_summary(dataset, split),
         "budget": {"sequences": spec.sequences, "length": spec.length},
         "form": asdict(final.form),
-        "hard_recipe": {name: value for name, value in asdict(hard_recipe).items() if value is not None},
+        "hard_recipe": hard_recipe.told(),
         "stored_bytes": {
             "soft": run.path(SOFT_FILE).stat().st_size,
             "hard": hard.numel() * (2 if world.n_items <= 2**16 else 4),

@@ -6,7 +6,8 @@ B sequences, L positions, k items in a soft row, V items of the table at hand, D
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -147,6 +148,10 @@ class Recipe:
     popularity: float | None = None
     adapter: bool = False
     event_dropout: float | None = None
+
+    def told(self) -> dict[str, Any]:
+        """What is given: how a recipe is stored and reported."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
     def pace(self, step: int) -> float:
         """Share of the peak rate at step `step` (from 0)."""
