@@ -53,8 +53,10 @@ class Protocol:
         """What to choose by among recommenders that have seen no event of the log: `most` held-out items, where there
         are as many. Validation items first, then the last of each training history, and so on backwards.
 
-        A few hundred validation items alone rank recommenders that are nearly alike by luck.
+        A few hundred validation items alone rank recommenders that are nearly alike by luck. Of the protocol of all
+        users.
         """
+        assert self.users is None
         parts: list[tuple[Protocol, Part]] = [(self.of_some(most, seed), "valid")]
         left = most - len(parts[0][0]._asked())
         train = self.split.train.of_at_least(MIN_EVENTS)

@@ -2,8 +2,9 @@
 
 What a student of few plain sequences cannot learn through texts is what is popular; how often an item stands in them
 tells. How much that counts (λ, `Recipe.popularity`) is decided as candidates are chosen and travels with the sequences,
-and so does whether students read them with events left out. Those who judge have seen no event of the log, so besides
-validation items its training events say how good they are.
+and so does whether students read them with events left out. The students that judge have seen no event of the log, so
+besides validation items its training events say how good they are; the teachers that wrote the sequences have, but what
+they remember is the same in all of them.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from foster.world import World
 HARD, START_HARD, RANDOM = "hard.json", "checkpoints/start_hard.json", "checkpoints/random.json"
 JUDGES = 3  # one student alone would choose by its luck
 BALANCES = (2.0, 4.0)  # of the teachers' walks
-OPENINGS, FEW = 3, 1000  # first items that walks of so few positions begin at: the set's, the others drawn
+OPENINGS, FEW = 3, 1000  # for each judge: first items that walks of so few positions begin at, one set of them its own
 FINALISTS = 3  # of those that a first student likes; sequences differ by more than their students
 ASKED = 10_000  # held-out items by which students are judged
 POPULARITY = (0.5, 1.0, 2.0)  # λ, besides none
@@ -57,10 +58,11 @@ def write_hard(
 
     Candidates: what the set's labels say comes next; how the teachers would go on by two balances from its first items
     and, where positions are FEW, from others (the same for all sets of a run, OPENINGS for each of its `judges`). A
-    fresh student of each is asked for about ASKED held-out items of the log (`Protocol.reaching_back`); of the best
-    FINALISTS `judges` are, then, on the best of those, as many that learn by `longer`, all with each λ; what scores
-    highest is chosen. random [M, L]: the control, real sequences, for which recipe and λ are chosen likewise, by
-    JUDGES, as runs share its students; shape: of those students. Raises `Stopped` when asked to stop.
+    fresh student of each is asked for up to ASKED held-out items of the log (`Protocol.reaching_back`), of the
+    FINALISTS that do best `judges` are, then, on the best of those, as many that learn by `longer`, all with each λ;
+    what scores highest of what so many have judged is chosen. random [M, L]: the control, real sequences, for which
+    recipe and λ are chosen likewise, but on validation items alone, as its students have seen events of training, and
+    by JUDGES, as runs share them; shape: of all those students. Raises `Stopped` when asked to stop.
     """
     clock.tell(1.0, "plain sequences")
     found = {file: harden(made, made.basis(world.features)).to(world.device) for file, made in sets.items()}
@@ -85,7 +87,10 @@ def write_hard(
     of_each = {name: JUDGES if name == RANDOM else judges for name in finalists}
     more_judges = [(name, recipe, k) for k in range(1, JUDGES) for name in finalists if k < of_each[name]]
     jury.judge(more_judges, "the best plain sequences")
-    best = {file: max(names, key=jury.score) for file, names in last.items()}
+    best = {
+        file: max((each for each in of.values() if each in finalists), key=jury.score)
+        for file, of in candidates.items()
+    }
     with_gaps = [(name, longer(recipe), k) for name in dict.fromkeys(best.values()) for k in range(of_each[name])]
     jury.judge(with_gaps, "plain sequences with gaps")
     ids = world.dataset.catalog.ids
@@ -144,7 +149,8 @@ class _Jury:
         student = train_student(every_step(batch), texts, self.shape, by, seed, self.run.heed_stop)
         priors = [None, *(popularity(batch, weight, self.world.n_items) for weight in POPULARITY)]
         scorers = prior_scorers(student, texts, priors)
-        ranks = np.concatenate([some.ranks_of_all(scorers, part) for some, part in self.asked], axis=1)
+        asked = self.asked[:1] if name == RANDOM else self.asked
+        ranks = np.concatenate([some.ranks_of_all(scorers, part) for some, part in asked], axis=1)
         return [ndcg_at(of_weight, 10) for of_weight in ranks]
 
 

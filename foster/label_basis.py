@@ -65,12 +65,19 @@ class LabelBasis:
 
 
 def fit_queries(
-    log_labels: Tensor, basis: Tensor, generator: Generator, steps: int = 60, rate: float = 0.1, subset: int = 2048
+    log_labels: Tensor,
+    basis: Tensor,
+    generator: Generator,
+    steps: int = 60,
+    rate: float = 0.1,
+    subset: int = 2048,
+    each_step: Callable[[], None] = lambda: None,
 ) -> Tensor:
     """Queries q [N, r] that minimise KL(p ‖ softmax(q·Bᵀ)) for label distributions log p [N, V].
 
     Convex for each row. Starts from the least-squares fit to the logits and descends with Adam; in a catalogue of more
     than 2·`subset` items on the likeliest items of the rows and uniform draws (`foster.subset`). N·V is held at once.
+    each_step is called after each step and may raise to stop.
     """
     ridge = 1e-3 * len(basis) * torch.eye(basis.shape[1], device=basis.device)
     centred = log_labels - log_labels.mean(-1, keepdim=True)
@@ -82,6 +89,7 @@ def fit_queries(
         with torch.no_grad():
             q.grad = _error(q, basis, p, correction) @ basis
         optimizer.step()
+        each_step()
     return q.detach()
 
 
@@ -111,7 +119,7 @@ def fit_basis(
         steps = FIT_STEPS if len(features) <= 2 * subset else LARGE_FIT_STEPS
     width = len(projection)
     begin = LabelBasis.linear(projection, rank, hidden)
-    q = fit_queries(log_labels, begin.rows(features), generator, 50, rate, subset).requires_grad_()
+    q = fit_queries(log_labels, begin.rows(features), generator, 50, rate, subset, each_step).requires_grad_()
     fresh = torch.randn(hidden, width, generator=generator).to(projection) / width**0.5
     matrices = [nn.Parameter(matrix.clone()) for matrix in (projection, fresh, begin.out)]
     learned = LabelBasis(matrices[0], begin.straight, *matrices[1:])

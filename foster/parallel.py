@@ -20,7 +20,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 T = TypeVar("T")
-AT_MOST = 8  # students, or experts, at once: each holds some hundred megabytes on a large catalogue
+AT_MOST = 8  # students, experts or blocks of labels at once: each holds some hundred megabytes on a large catalogue
 
 
 def cores() -> int:
@@ -71,19 +71,28 @@ def twice_differentiable() -> Iterator[None]:
                 _chosen.close()
 
 
+_of_thread = threading.local()
+
+
+def _begin_work() -> None:
+    _of_thread.works = True
+    use_one_thread()
+
+
 def side_by_side(jobs: Iterable[Callable[[], T]], device: torch.device) -> Generator[T, None, None]:
     """The results of jobs, in their order; on a CPU as many at a time as there are cores, on a GPU one by one.
 
-    Jobs are drawn as they are needed, on the calling thread. What a job raises is raised here; no further job is begun
-    then, and those under way are waited for.
+    Jobs are drawn as they are needed, on the calling thread. Jobs of a job are done one by one, too: the cores are
+    taken, and what so many of them hold. What a job raises is raised here; no further job is begun then, and those
+    under way are waited for.
     """
-    at_once = min(cores(), AT_MOST) if device.type == "cpu" else 1
+    at_once = min(cores(), AT_MOST) if device.type == "cpu" and not getattr(_of_thread, "works", False) else 1
     if at_once == 1:
         for job in jobs:
             yield job()
         return
     waiting: deque[Future[T]] = deque()
-    with ThreadPoolExecutor(at_once, "student", use_one_thread) as pool:
+    with ThreadPoolExecutor(at_once, "student", _begin_work) as pool:
         try:
             for job in jobs:
                 waiting.append(pool.submit(job))
@@ -94,3 +103,20 @@ def side_by_side(jobs: Iterable[Callable[[], T]], device: torch.device) -> Gener
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def once(make: Callable[[], T]) -> Callable[[], T]:
+    """What `make` gives or raises, made by whichever thread asks first, for which the others wait."""
+    made: Future[T] = Future()
+    turn = threading.Lock()
+
+    def get() -> T:
+        with turn:
+            if not made.done():
+                try:
+                    made.set_result(make())
+                except BaseException as error:
+                    made.set_exception(error)
+        return made.result()
+
+    return get

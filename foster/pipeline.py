@@ -67,7 +67,7 @@ CHECK_EVERY = 120  # steps between two fresh students of a loop, each of which t
 START_FILE, EXACT_FILE = "checkpoints/start.safetensors", "checkpoints/exact.safetensors"
 SOFT_FILE, ENGINE_FILE = "synthetic.safetensors", "checkpoints/engine.json"
 # Raise it when equal settings learn something else: what another one made is not gone on from.
-ENGINE = 22  # of a run's checkpoints
+ENGINE = 23  # of a run's checkpoints
 
 
 def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:
@@ -341,7 +341,7 @@ def _stored_start(
     arranged = arranged_by_teacher(teachers[0], world.texts, drawn, count, draw, run.checkpoint)
     themes = gathered_by_theme(arranged, spec.sequences, world.features)
     items = joined(themes, spec.sequences, spec.length)
-    start = with_teacher_labels(items, spec.sequences, teachers, world.texts, form, draw, each_step=run.heed_stop)
+    start = with_teacher_labels(items, spec.sequences, teachers, world.texts, form, draw, each_step=run.checkpoint)
     recipe = recipe_on(world, soft_recipe(start.queries[..., 0].numel()))
     available = round(FOR_START * world.allowed_bytes(spec))
     run.write_file(START_FILE, lambda path: save(start, path, recipe, world.features, available))

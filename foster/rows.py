@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
-from threading import Lock
-from typing import Any, TypeVar
+from typing import Any
 
 from torch import Generator, Tensor
 
@@ -20,7 +19,7 @@ from foster.controls import Controls
 from foster.evaluate import Scorer, bigram_scorer, ensemble_scorer, model_scorer, popular_scorer, zero_shot_scorer
 from foster.hard_form import HARD, RANDOM, START_HARD, read_hard
 from foster.metrics import ndcg_at
-from foster.parallel import side_by_side
+from foster.parallel import once, side_by_side
 from foster.recommend import model_file, save_model
 from foster.recommender import RecommenderConfig, SequentialRecommender
 from foster.results import Measured, Results
@@ -33,7 +32,6 @@ from foster.world import World
 
 # The first student of these rows stays with the run, for recommendations side by side; so does the full-data model.
 STORED_STUDENTS = ("soft", "hard", "random", "untrained")
-T = TypeVar("T")
 
 
 class Rows:
@@ -161,16 +159,16 @@ class Rows:
     def _work(
         self, trained: dict[str, tuple[Callable[[], Draw | None], Recipe]], jobs: list[tuple[str, int]]
     ) -> Iterator[Callable[[], Measured]]:
-        made = {name: _once(trained[name][0]) for name, _ in jobs}  # for all students of a row
+        made = {name: once(trained[name][0]) for name, _ in jobs}  # for all students of a row
         for name, k in jobs:
             yield partial(self._student, name, k, made[name], trained[name][1], self.run.heed_stop)
 
     def _student(
-        self, name: str, k: int, draw: Callable[[], Draw | None], recipe: Recipe, each_step: Callable[[], None]
+        self, name: str, k: int, make_draw: Callable[[], Draw | None], recipe: Recipe, each_step: Callable[[], None]
     ) -> Measured:
         # where the walk that is best of the start is best of the result, too, they are one result
         seed = derived_seed(self.spec.seed, "student", "hard" if name == "start_hard" else name, k)
-        model = train_student(draw(), self.world.texts, self.shape_of(recipe), recipe, seed, each_step)
+        model = train_student(make_draw(), self.world.texts, self.shape_of(recipe), recipe, seed, each_step)
         if _is_stored(name, k):  # before its row: a row that is there has its model
             save_model(model_file(self.run.folder, name), model)
         return self.results.measure(model_scorer(model, self.world.texts))
@@ -182,20 +180,6 @@ class Rows:
     def _take_shared(self, name: str, k: int) -> None:
         if (known := self.controls.find(name, k, self.results.parts, _is_stored(name, k))) is not None:
             self.results.add(name, k, known, shared=True)
-
-
-def _once(make: Callable[[], T]) -> Callable[[], T]:
-    """What `make` gives, made by whichever thread asks first, for which the others wait; made again where it failed."""
-    made: list[T] = []
-    turn = Lock()
-
-    def get() -> T:
-        with turn:
-            if not made:
-                made.append(make())
-            return made[0]
-
-    return get
 
 
 def _is_stored(name: str, k: int) -> bool:

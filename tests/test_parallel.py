@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 import pytest
 import torch
 
-from foster.parallel import all_cores, cores, side_by_side, twice_differentiable, use_one_thread
+from foster.parallel import all_cores, cores, once, side_by_side, twice_differentiable, use_one_thread
 
 CPU = torch.device("cpu")
 
@@ -124,3 +124,43 @@ def test_the_choice_of_kernels_is_taken_back_when_the_last_thread_leaves() -> No
         thread.join(20)
     assert seen == [False], "the second still needs it"
     assert torch.backends.cuda.flash_sdp_enabled()
+
+
+def test_jobs_of_a_job_are_done_one_by_one_on_its_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+
+    def job() -> tuple[int, list[int]]:
+        return threading.get_ident(), list(side_by_side([threading.get_ident] * 3, CPU))
+
+    for own, of_jobs in side_by_side([job, job], CPU):
+        assert of_jobs == [own] * 3
+    assert list(side_by_side([threading.get_ident], CPU)) != [threading.get_ident()], "the caller is no job"
+
+
+def test_what_is_made_once_is_made_by_one_thread_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    made: list[object] = []
+    together = threading.Barrier(3, timeout=60)
+    get = once(lambda: made.append(object()) or made[-1])
+
+    def asked() -> object:
+        together.wait()
+        return get()
+
+    found = list(side_by_side([asked] * 3, CPU))
+    assert len(made) == 1
+    assert found == made * 3
+
+
+def test_what_cannot_be_made_is_tried_once_and_told_to_all() -> None:
+    tries: list[int] = []
+
+    def fail() -> None:
+        tries.append(1)
+        raise KeyboardInterrupt("planted")
+
+    get = once(fail)
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt, match="planted"):
+            get()
+    assert len(tries) == 1

@@ -14,6 +14,7 @@ from foster.condensers import (
     teacher_walk,
     with_teacher_labels,
 )
+from foster.parallel import use_one_thread
 from foster.recommender import RecommenderConfig, SequentialRecommender, build_recommender
 from foster.stored_form import Form
 from foster.trajectory import ExpertConfig, ExpertTrajectory, train_expert
@@ -140,7 +141,8 @@ def test_teacher_labels_of_a_reading_are_those_of_its_items(expert: ExpertTrajec
     assert torch.equal(batch.targets[2].argmax(-1), asked[2].argmax(-1))
 
 
-@pytest.mark.parametrize("after", [2, 5])  # within the fit of the basis, of which there are three steps, and after it
+# before anything, in the 50 steps of its first queries, in three of the basis, in the blocks that follow
+@pytest.mark.parametrize("after", [1, 30, 53, 56])
 def test_fitting_labels_stops_where_it_is_asked_to(
     expert: ExpertTrajectory, after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,6 +170,7 @@ def test_labels_of_a_large_catalogue_are_the_same_on_any_number_of_cores(
         many = FEATURES.repeat(180, 1)  # 4,320 items, so blocks are fitted on draws
         items = torch.randint(len(many), (12, 4), generator=Generator().manual_seed(0))
         draw, form = Generator().manual_seed(1), Form(6, 8, 8, 16)
+        use_one_thread()
         return with_teacher_labels(items, 2, [expert.load(expert.best, CPU)], many, form, draw, fit=3).queries
 
     alone, together = found("1"), found("3")

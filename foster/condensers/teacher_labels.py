@@ -155,6 +155,7 @@ def with_teacher_labels(
     steps (None: as many as `fit_basis` says). Works in blocks of readings, side by side, so nothing of size A·M·L·V is
     held. generator: on the CPU; each_step is called often and may raise to stop.
     """
+    each_step()
     some = items[: max(1, FITTED // items.shape[1])]
     known = teacher_log_labels(teachers, texts, some, form.session)[some >= 0]
     leading = label_projection(teachers[0], texts, form.width)
