@@ -109,7 +109,7 @@ def _popular_log(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("popular", [True, False])
-def test_validation_decides_how_much_it_counts(tmp_path: Path, popular: bool) -> None:
+def test_held_out_items_decide_how_much_it_counts(tmp_path: Path, popular: bool) -> None:
     folder = tmp_path / "data"
     with short_runs(folder) as patch:
         patch.setattr(foster.pipeline, "item_map", no_map)

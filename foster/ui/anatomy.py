@@ -105,7 +105,8 @@ def _split(log: Log) -> None:
     for text in (
         f"Leave one out: each user's last event is for the test, the one before for validation, and the other "
         f"{words.count(facts.train_events)} events are the training log, which is what is condensed. Choices are made "
-        "on the validation items; the test items are looked at once, at the end.",
+        "on the validation items, of plain sequences also on events of the training log, which their students do not "
+        "see; the test items are looked at once, at the end.",
         f"A model reads a history and ranks all {words.count(facts.items)} items; Recall@10 is how often the held-out "
         "one is among its first ten.",
         log_facts.say_repeats(facts),
