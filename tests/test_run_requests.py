@@ -191,6 +191,20 @@ def test_the_remaining_time_is_estimated_from_the_pace(run: Run, monkeypatch: py
         assert writer.current.eta_s == 7.0
 
 
+def test_how_long_texts_took_says_nothing_of_the_pace(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("foster.run_writer.time.monotonic", lambda: now[0])
+    with RunWriter(run.path) as writer:
+        clock = Clock(writer)
+        with clock.stage("embed"):
+            now[0] += 100
+        with clock.stage("experts"):
+            now[0] += 30
+            clock.tell(0.1, "a check")
+            assert writer.current.fraction is not None
+            assert writer.current.eta_s == pytest.approx(30 * (1 - writer.current.fraction) / (0.1 * STAGES["experts"]))
+
+
 def test_a_stage_found_in_the_cache_says_nothing_of_the_pace(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr("foster.run_writer.time.monotonic", lambda: now[0])
