@@ -79,9 +79,12 @@ def fit_queries(
     than 2·`subset` items on the likeliest items of the rows and uniform draws (`foster.subset`). N·V is held at once.
     each_step is called after each step and may raise to stop.
     """
-    ridge = 1e-3 * len(basis) * torch.eye(basis.shape[1], device=basis.device)
+    # in double: a basis of very few items may have columns a thousand times as large as what the ridge holds up
+    exact = basis.double()
+    ridge = 1e-3 * len(basis) * torch.eye(basis.shape[1], dtype=exact.dtype, device=basis.device)
     centred = log_labels - log_labels.mean(-1, keepdim=True)
-    q = torch.linalg.solve(basis.T @ basis + ridge, basis.T @ centred.T).T.contiguous().requires_grad_()
+    fit = torch.linalg.solve(exact.T @ exact + ridge, (basis.T @ centred.T).double())
+    q = fit.T.to(basis).contiguous().requires_grad_()
     p, basis, correction = next(_subsets(log_labels, basis, generator, subset))
     optimizer = torch.optim.Adam([q], lr=rate)
     for step in range(steps):

@@ -165,3 +165,10 @@ def test_fitting_is_never_worse_than_uniform_labels_even_for_peaked_ones() -> No
     fitted = (fit_queries(target, basis, Generator()) @ basis.T).log_softmax(-1)
     assert bool(fitted.isfinite().all())
     assert float(-(target.exp() * fitted).sum(-1).max()) < float(torch.tensor(80.0).log())
+
+
+def test_labels_of_two_items_are_fitted_on_a_basis_that_the_ridge_hardly_holds_up() -> None:
+    basis = torch.ones(2, 4) * torch.tensor([[1e3], [-1e3]])
+    found = fit_queries(torch.tensor([[0.9, 0.1], [0.5, 0.5]]).log(), basis, Generator())
+    torch.testing.assert_close((found @ basis.T).softmax(-1)[1], torch.tensor([0.5, 0.5]))
+    assert found.isfinite().all()
