@@ -1,9 +1,9 @@
 """All cores for a run on a CPU, with results that, given the embeddings, do not depend on how many there are.
 
 Models this small gain little from a second core on one matrix product and on some machines lose by it, as threads that
-wait for each other must be woken; and their last bits depend on the number of threads. So a run computes on one thread,
-students and experts side by side, each on a thread of its own, and so do a step's θ and ω. The texts alone take all
-cores for one computation.
+wait for each other must be woken; and their last bits depend on the number of threads. So a run computes on one thread;
+students, experts, blocks of labels and a step's θ and ω stand side by side, each on a thread of its own. The texts
+alone take all cores for one computation.
 """
 
 from __future__ import annotations

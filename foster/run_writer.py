@@ -43,9 +43,8 @@ class RunWriter:
         self._over = threading.Event()
         self._stop, self._pause, self._step = (folder / name for name in ("stop", "pause", "step"))
         self._beat = 0.0
-        self._began = (
-            0.0  # for the estimate: when this worker first reported a fraction (or its pace anew), pauses taken out
-        )
+        # for the estimate: when this worker reported the fraction that its pace is reckoned from, pauses taken out
+        self._began = 0.0
         self._began_at: float | None = None  # and which fraction that was
 
     def __enter__(self) -> RunWriter:

@@ -14,7 +14,6 @@ from cycle_world import N_ITEMS, cycle_log, random_features
 from safetensors.torch import load_file, save_file
 from short_runs import no_map, short_runs
 
-import foster.hard_form
 import foster.pipeline
 from foster.errors import UserError
 from foster.evaluate import Protocol, model_scorer, prior_scorers
@@ -118,8 +117,6 @@ def test_held_out_items_decide_how_much_it_counts(tmp_path: Path, popular: bool)
         )
         if popular:
             _popular_log(folder)
-        else:  # so much that it is missed, as what is popular there is an accident of few sequences
-            patch.setattr(foster.hard_form, "POPULARITY", (5.0,))
         store = RunStore(tmp_path / "runs", bundled=None)
         spec = RunSpec(data=str(folder), sequences=20, length=6, steps=1, students=1, seed=3, device="cpu")
         run = store.create(spec)

@@ -191,32 +191,22 @@ def test_the_remaining_time_is_estimated_from_the_pace(run: Run, monkeypatch: py
         assert writer.current.eta_s == 7.0
 
 
-def test_how_long_texts_took_says_nothing_of_the_pace(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("before", "took", "stage"), [("embed", 100.0, "experts"), ("experts", INSTANT / 2, "distil")])
+def test_neither_texts_nor_what_the_cache_held_say_anything_of_the_pace(
+    run: Run, monkeypatch: pytest.MonkeyPatch, before: str, took: float, stage: str
+) -> None:
     now = [100.0]
     monkeypatch.setattr("foster.run_writer.time.monotonic", lambda: now[0])
     with RunWriter(run.path) as writer:
         clock = Clock(writer)
-        with clock.stage("embed"):
-            now[0] += 100
-        with clock.stage("experts"):
-            now[0] += 30
-            clock.tell(0.1, "a check")
-            assert writer.current.fraction is not None
-            assert writer.current.eta_s == pytest.approx(30 * (1 - writer.current.fraction) / (0.1 * STAGES["experts"]))
-
-
-def test_a_stage_found_in_the_cache_says_nothing_of_the_pace(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [100.0]
-    monkeypatch.setattr("foster.run_writer.time.monotonic", lambda: now[0])
-    with RunWriter(run.path) as writer:
-        clock = Clock(writer)
-        with clock.stage("experts"):
-            now[0] += INSTANT / 2
-        with clock.stage("distil"):
+        with clock.stage(before):
+            now[0] += took
+        with clock.stage(stage):
             assert writer.current.eta_s is None
             now[0] += 60
             clock.tell(0.5, "half of it")
-            done, gained = writer.current.fraction, 0.5 * STAGES["distil"]
-            assert writer.current.eta_s == pytest.approx(60 * (1 - done) / gained)
-        with clock.stage("students"):  # distil took its time
+            assert writer.current.fraction is not None
+            left = (1 - writer.current.fraction) / (0.5 * STAGES[stage])
+            assert writer.current.eta_s == pytest.approx(60 * left)
+        with clock.stage("students"):  # what came before took its time
             assert writer.current.eta_s is not None
