@@ -30,6 +30,7 @@ COLUMNS = {
     "teacher_random": "real, teacher labels", "teacher_uniform": "uniform items, teacher labels",
     "start_soft": "start, soft", "soft": "**foster, soft**", "start_hard": "start, hard", "hard": "**foster, hard**",
 }  # fmt: skip
+SIMPLE = ("popular", "bigram", "zero_shot", "untrained", "random")  # need neither distillation nor teachers
 METRIC = "recall@10"
 Found = dict[str, Any]
 
@@ -106,8 +107,10 @@ def bars() -> str:
             f"{100 * share[form]:.1f} of {aim}: {'reached' if 100 * share[form] >= aim else '**not reached**'}"
             for form, aim in aims.items()
         ]
-        rows.append([short, *cells])
-    return markdown(("log", "soft, per cent", "hard, per cent"), rows)
+        simple = {row: test[row][METRIC]["mean"] / test["full"][METRIC]["mean"] for row in SIMPLE}
+        best = max(simple, key=lambda row: simple[row])
+        rows.append([short, *cells, f"{100 * simple[best]:.1f} {COLUMNS[best]}"])
+    return markdown(("log", "soft, per cent", "hard, per cent", "best simple row, per cent"), rows)
 
 
 def certainty() -> str:
