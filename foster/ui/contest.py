@@ -92,7 +92,7 @@ def standings(entrants: Sequence[Entrant], metric: Metric, part: Part, scale: Sc
             figure.add_hrect(place - 0.5, place + 0.5, line_width=0, fillcolor=palette.GREY, opacity=0.1, layer="below")
     title = f"{METRIC_NAMES[metric]}, {PART_NAMES[part].lower()}"
     if scale is Scale.SHARE:
-        figure.update_xaxes(title_text=f"{title}, share of the run's full-data model", tickformat=".0%")
+        figure.update_xaxes(title_text=f"{title},<br>share of the run's full-data model", tickformat=".0%")
         figure.add_vline(x=1, line={"color": palette.GREY, "width": 1.5, "dash": "dot"})
     else:
         figure.update_xaxes(title_text=title)
@@ -233,7 +233,7 @@ def seconds(entrants: Sequence[Entrant]) -> Chart:
         )
     figure.update_layout(
         barmode="stack",
-        height=150 + 38 * len(entrants),
+        height=210 + 38 * len(entrants),  # a legend, which on a phone has four lines, takes at most half of it
         margin={"l": 8, "r": 16, "t": 64, "b": 8},
         legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "traceorder": "normal"},
         uirevision="seconds",

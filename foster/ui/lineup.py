@@ -21,6 +21,7 @@ from foster.verdict import NAMES
 
 LETTERS = "ABCDEF"  # as many runs as markers can be told apart
 FULL, SOFT, HARD, START_SOFT = "full", "soft", "hard", "start_soft"
+TEACHERS = "teachers"  # no setting: how many there are follows from budget and log
 DISTILLED = (FULL, "ensemble", SOFT, HARD, START_SOFT, "start_hard")  # every other row is a control
 
 
@@ -200,6 +201,9 @@ def differences(entrants: Sequence[Entrant]) -> list[Difference]:
         if any(value != values[0] for value in values):
             texts = tuple(setting_text(field, value) for value in values)
             found.append(Difference(field, FIELD_NAMES.get(field, field.replace("_", " ").capitalize()), texts))
+    taught = [entrant.report.get("experts") for entrant in entrants]
+    if len(set(taught)) > 1 and all(isinstance(each, int) for each in taught):
+        found.append(Difference(TEACHERS, "Teachers, by budget and log", tuple(map(str, taught))))
     made = [words.version(entrant.report) for entrant in entrants]
     computed = [str(entrant.report.get("device") or "unknown") for entrant in entrants]
     for field, name, told in (("version", "Version of foster", made), ("computed", "Computed on", computed)):

@@ -114,8 +114,8 @@ def agreement_text(shown: Sequence[Shown]) -> str:
     assert first.agreement is not None
     many = len(reference.places)
     said = (
-        f"Of the {words.plural(many, 'title')} that the student of everything recommends, "
-        f"the one of {_called(first.row)} names {first.agreement.shared}"
+        f"Of the {words.plural(many, 'title')} that the full-data model recommends, "
+        f"the student of {_called(first.row)} names {first.agreement.shared}"
     )
     rest = [f"{_called(each.row)} {each.agreement.shared}" for each in others if each.agreement is not None]
     said += f"; {', '.join(rest)}." if rest else "."

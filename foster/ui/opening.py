@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from foster.errors import UserError
-from foster.runs import Run, RunState
+from foster.runs import Run, RunState, RunStatus
 from foster.ui import address, load, scores, words
 from foster.ui.film import POSITIONS, SEQUENCES, WALL, Scene, film, pick_steps
 from foster.ui.lesson_runs import LESSONS, Lesson, beside_demo
@@ -20,7 +20,7 @@ from foster.ui.state import Selection, data_name, simulated
 
 def opening(selection: Selection, run: Run) -> None:
     report = load.report(run)
-    _picture(run, report)
+    _picture(run, selection.status, report)
     if report is not None:
         st.space("small")
         _numbers(run, report)
@@ -30,12 +30,14 @@ def opening(selection: Selection, run: Run) -> None:
     _ways_on(run)
 
 
-def _picture(run: Run, report: dict | None) -> None:
+def _picture(run: Run, status: RunStatus | None, report: dict | None) -> None:
     items = load.table(run, "items")
     data = run.data() or {}
     scenes = _scenes(run)
     if items is None or not scenes:
-        show(tag("p", "This run has no pictures yet; they appear while it distils.", class_="hint"))
+        ended = status is not None and status.is_terminal
+        said = "This run ended before its first picture." if ended else "No pictures yet; they appear while it distils."
+        show(tag("p", said, class_="hint"))
         return
     wall = items.sort_values("popularity", ascending=False)["title"].iloc[: 3 * WALL : 3].tolist()
     log = f"{words.count(data.get('users', 0))} users, {words.count(data.get('interactions', 0))} events"

@@ -82,8 +82,11 @@ def _sequences(items: set[int], rows: Sequence[Row]) -> None:
     """Those that show one of the items on a card, the most cards first; each can be drawn."""
     cards = {row.number: len(row.through(items)) for row in rows}
     using = sorted((number for number, count in cards.items() if count), key=lambda number: (-cards[number], number))
-    use = f"{'uses' if len(using) == 1 else 'use'} {'it' if len(items) == 1 else 'them'}"
+    what = "it" if len(items) == 1 else "them"
+    use = f"{'shows' if len(using) == 1 else 'show'} {what} on a card"
     show(tag("h3", f"{words.count(len(using))} of {words.plural(len(rows), 'sequence')} {use}", class_="using"))
+    if more := sum(row.reads_any(items) for row in rows if not cards[row.number]):
+        st.caption(f"{words.count(more)} more read{'s' if more == 1 else ''} {what} in other readings")
     with st.container(key="using", horizontal=True, gap="xxsmall"):
         for number in using[:SEQUENCES]:
             drawn = address.asked("sequence") == str(number + 1)

@@ -172,10 +172,14 @@ def _filtered(found: list[Pair], query: str, hits: dict[int, frozenset[int]]) ->
     held = sum(1 for positions in hits.values() if positions)
     said = f"{words.plural(cards, 'card')} in {words.plural(held, 'sequence')} hold" + ("s" if cards == 1 else "")
     rest = f" {words.count(len(found) - len(shown))} without it left out." if len(shown) < len(found) else ""
+    more = sum(row.elsewhere(query) for pair in found for row in pair.rows)
+    nothing = f"No shown title holds “{query}”."
+    if more:
+        nothing += f" {words.plural(more, 'sequence')} read{'s' if more == 1 else ''} such a title in other readings."
     show(
         tag(
             "p",
-            f"{said} “{query}”.{rest}" if shown else f"No shown title holds “{query}”.",
+            f"{said} “{query}”.{rest}" if shown else nothing,
             role="status",
             class_="say",
         )

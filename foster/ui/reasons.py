@@ -12,6 +12,7 @@ from foster.ui.lineup import (
     HARD,
     SOFT,
     START_SOFT,
+    TEACHERS,
     Difference,
     Entrant,
     Metric,
@@ -59,8 +60,9 @@ def beyond_chance(gap: float, first: Score, second: Score) -> str:
         return f"though how far students scatter is unknown, for {alone} a single student"
     told = f"±\u00a0{100 * spread:.1f} points"
     whole = abs(round(100 * (first.share or 0)) - round(100 * (second.share or 0)))
-    if (whole > 100 * spread) != (abs(gap) > spread):  # rounding turns it round
-        told += f", unrounded the difference is {100 * abs(gap):.1f}"
+    if (whole > round(100 * spread, 1)) != (abs(gap) > spread):  # what is told does not show it
+        digits = 1 if f"{100 * abs(gap):.1f}" != f"{100 * spread:.1f}" else 2
+        told = f"±\u00a0{100 * spread:.{digits}f} points, unrounded the difference is {100 * abs(gap):.{digits}f}"
     scatter = f"the spread of {_students(first, second)} each ({told})"
     if first.n != second.n:
         scatter = scatter.replace(" each", "")
@@ -90,7 +92,8 @@ def worth(entrant: Entrant, metric: Metric, part: Part) -> str:
         row, score = best
         place = "below" if score.mean < soft.mean else "above"
         said.append(
-            f"The best control, “{row_name(row)}”, reaches {words.share(score.share or 0)}: {place} the soft set."
+            f"The best control, “{row_name(row)}”, reaches {words.share(best[1].share)}: {place} the soft set, "
+            f"{beyond_chance(best[1].share - soft.share, score, soft)}."
         )
     return " ".join(said)
 
@@ -112,7 +115,7 @@ def duel(first: Entrant, second: Entrant, metric: Metric, part: Part) -> str:
     changed = [each for each in differences([first, second]) if each.field not in HARMLESS]
     if used := used_otherwise(first, second, changed):
         said.append(f"{mine} {used}.")
-    said.append(_attribution(changed))
+    said.append(_attribution([each for each in changed if each.field != TEACHERS]))  # which follow from the others
     return " ".join(said)
 
 
@@ -122,7 +125,12 @@ def used_otherwise(first: Entrant, second: Entrant, changed: Sequence[Difference
     for each in changed:
         new, old = each.values
         if each.field == "sequences":
-            parts.append(f"{_times(first.spec.sequences / second.spec.sequences)} sequences ({new} instead of {old})")
+            times = _TIMES.get(first.spec.sequences / second.spec.sequences)
+            parts.append(
+                f"{times} sequences ({new} instead of {old})" if times else f"{new} sequences instead of {old}"
+            )
+        elif each.field == TEACHERS:
+            parts.append(f"{new} {'teacher' if new == '1' else 'teachers'} instead of {old}")
         elif each.field == "length":
             parts.append(f"sequences of {new} positions instead of {old}")
         elif each.field == "regularisation":
@@ -136,10 +144,6 @@ def used_otherwise(first: Entrant, second: Entrant, changed: Sequence[Difference
     if mine and other and abs(mine / other - 1) > 0.05:
         text += f", and stores {words.size(mine)} instead of {words.size(other)}"
     return text
-
-
-def _times(ratio: float) -> str:
-    return _TIMES.get(ratio) or f"{ratio:.2g} times the"
 
 
 def _and(parts: Sequence[str]) -> str:

@@ -229,6 +229,6 @@ def _small_print(found: Shelf) -> None:
     )
     st.caption(
         f"↑ and ↓ count places against the list of everything, “new” is not in its first {lists.SHOWN}; the line under "
-        "a title is its share of all that could come. Each list is one student's, that of the first seed; a student "
-        f"reads {told}. {again}"
+        "a title is as long as the student thinks it likely. Each list is one student's, that of the first seed; a "
+        f"student reads {told}. {again}"
     )

@@ -76,6 +76,17 @@ class Row:
         wanted = query.casefold()
         return frozenset(p.position for p in self.places if any(wanted in title.casefold() for title in p.titles))
 
+    def elsewhere(self, query: str) -> bool:
+        """Whether no card shows the query, but another reading reads it."""
+        wanted = query.casefold()
+        return not self.matches(query) and any(
+            wanted in option.title.casefold() for place in self.places for option in place.read
+        )
+
+    def reads_any(self, items: Container[int]) -> bool:
+        """Whether some reading reads one of the items."""
+        return any(option.item in items for place in self.places for option in place.read)
+
     def through(self, items: Container[int]) -> frozenset[int]:
         """Positions whose card shows one of the items."""
         return frozenset(p.position for p in self.places if any(option.item in items for option in p.card))

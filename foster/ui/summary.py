@@ -33,14 +33,14 @@ def figures(rows: Sequence[Row]) -> list[Figure]:
         mean = sum(each.weight for each in taught) / len(taught)
         found.append(Figure("How sure", words.share(mean), "mean weight of the first recommendation"))
     if overlaps := _facts(rows, "overlap"):
-        hint = "largest overlap of items; 100\u00a0% is a copy"
+        hint = "largest overlap of items, of the hard form; 100\u00a0% is a copy"
         found.append(Figure("Nearest real user", words.share(max(overlaps)), hint))
     if repetitions := _facts(rows, "repetition"):
         mean = sum(repetitions) / len(repetitions)
-        found.append(Figure("Repetition", words.share(mean), "of positions, mean over sequences"))
+        found.append(Figure("Repetition", words.share(mean), "of positions of the hard form, mean over sequences"))
     if diversities := _facts(rows, "diversity"):
         mean = sum(diversities) / len(diversities)
-        found.append(Figure("Diversity", f"{mean:.2f}", "0: all alike in text; 1: unrelated"))
+        found.append(Figure("Diversity", f"{mean:.2f}", "of the hard form; 0: all alike in text, 1: unrelated"))
     return found
 
 

@@ -46,7 +46,7 @@ def sweep(selection: Selection, run: Run) -> None:
         tag(
             "p",
             "One square is one run: so many sequences, learned with so much weight γ on keeping similar items "
-            f"together. Everything else is as in the run above, on {data_name(run.spec.data)}.",
+            f"together. Everything else is as in the chosen run, on {data_name(run.spec.data)}.",
             class_="say",
         )
     )
@@ -273,7 +273,11 @@ def _tell_run(selection: Selection, run: Run, status: RunStatus) -> None:
         for page, name, icon in (
             ("pages/sequences.py", "Read its sequences", ":material/subject:"),
             ("pages/map.py", "See its map", ":material/scatter_plot:"),
-            ("pages/distil.py", "Watch or resume it", ":material/science:"),
+            (
+                "pages/distil.py",
+                "See how it went" if report is not None else "Watch or resume it",
+                ":material/science:",
+            ),
         ):
             if report is not None or page == "pages/distil.py":
                 st.page_link(page, label=name, icon=icon, query_params=address.carried(run=run.id))

@@ -179,7 +179,7 @@ LESSONS: tuple[Lesson, ...] = (
             ("L_reg", "regulariser", "0 if both agree"),
             ("γ", "DistillConfig.regularisation", "the weight"),
         ),
-        ("Weight γ", (0.1, 1.0, 3.0, 10.0), 3.0),
+        ("Weight γ", (0.1, 1.0, 3.0, 10.0), 0.1),
         (WHOLE, ("off", "Switched off")),
         Question(
             "Push a hundred times harder than foster does, γ = 10. What happens to fresh students?",

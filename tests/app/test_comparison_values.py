@@ -97,6 +97,23 @@ def test_a_difference_that_rounding_turns_round_is_told_unrounded_too() -> None:
     assert "(± 1.4 points, unrounded the difference is 1.1), so it may be chance" in said
 
 
+def test_a_difference_that_looks_like_its_spread_is_told_more_exactly() -> None:
+    """70.95 against 69.95 %: told as 1 point, and so is the spread of 0.98."""
+    said = plain(reasons.duel(with_soft("A", 0.14190, 0.00139), with_soft("B", 0.13990, 0.00139), Metric.RECALL,
+                              Part.VALID))  # fmt: skip
+    assert "1 point more" in said
+    assert "more than the spread of 3 students each (± 0.98 points, unrounded the difference is 1.00)" in said
+
+
+def test_how_many_teachers_there_were_is_told_and_is_no_setting() -> None:
+    a, b = with_soft("A", 0.142, experts=4), with_soft("B", 0.12, experts=1)
+    said = plain(reasons.duel(a, b, Metric.RECALL, Part.VALID))
+    assert "A used 4 teachers instead of 1" in said
+    (each,) = lineup.differences([a, b])
+    assert each.values == ("4", "1")
+    assert not lineup.differences([a, with_soft("C", 0.12)]), "where it is not known for all it is not told"
+
+
 def test_a_single_student_has_no_spread() -> None:
     said = reasons.duel(with_soft("A", 0.18, 0.0, 1), with_soft("B", 0.10), Metric.RECALL, Part.VALID)
     assert "though how far students scatter is unknown, for one of the two is a single student" in said
@@ -113,7 +130,7 @@ def test_a_single_student_has_no_spread() -> None:
         ({"regularisation": 0.3}, "A used γ 0.1 instead of 0.3. Nothing else differs"),
         ({"length": 20, "regularisation": 0.0}, "They differ in 2 settings at once, so this comparison cannot say"),
         ({"report_test": True, "students": 5}, "Nothing that matters differs"),
-        ({"sequences": 8}, "2.5 times the sequences (20 instead of 8)"),
+        ({"sequences": 8}, "A used 20 sequences instead of 8"),
         ({"sequences": 40}, "half the sequences (20 instead of 40)"),
         ({"steps": 30}, "distillation steps by rule instead of 30"),
     ],
@@ -132,7 +149,10 @@ def test_worth_tells_of_the_start_and_of_the_best_control() -> None:
     assert "reaches 71 % of full data (0.142 ± 0.004, n = 3; full data 0.200, n = 1)" in said
     assert "6 points more than its start gave, more than the spread of 3 students each (± 2.8 points)" in said
     assert "Its hard form, plain lists of items, reaches 30 %." in said
-    assert "The best control, “k_centre”, reaches 75 %: above the soft set." in said
+    assert (
+        "The best control, “k_centre”, reaches 75 %: above the soft set, though how far students scatter is unknown"
+        in said
+    )
 
 
 def test_unknown_rows_are_shown_with_their_name_as_text() -> None:

@@ -93,7 +93,7 @@ def test_an_area_chooses_its_items_in_every_view_and_filters_table_and_sequences
     assert len({json.dumps([shape["xref"], shape["x0"], shape["y1"]]) for shape in shapes}) == (view != "text"), (
         "drawn in its own view only"
     )
-    assert f"{len(using(folder, item))} of 12 sequences use it" in text(app)
+    assert f"{len(using(folder, item))} of 12 sequences show it on a card" in text(app)
 
     assert links(app)["Only sequences through these items"] == f"run={RUN}&area={area}"
     app = opened(SEQUENCES, area=area)

@@ -98,6 +98,8 @@ def test_an_unfinished_run_says_where_it_stands(page: str, ready: str, state: st
     app = visit(page, run=RUN)
     assert said in shown(app)
     assert ("Resume from the last checkpoint" in names(app)) == (state != "queued")
+    if page == "app.py" and ready == "nothing":
+        assert ("This run ended before its first picture." in shown(app)) == (state != "queued")
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -44,7 +44,7 @@ def test_an_example_is_continued_by_every_student(store: Path) -> None:
     assert f"This reader really went on to {following} . Ranked 1st by everything; 1st by distilled, soft;" in " ".join(
         said.split()
     )
-    assert "Of the 10 titles that the student of everything recommends" in said
+    assert "Of the 10 titles that the full-data model recommends" in said
     assert "The first title is the same with everything and with the distilled set." in said
 
 
@@ -193,7 +193,7 @@ def test_shifts_and_agreement_are_against_everything() -> None:
     shown = lists.beside({"full": places(1, 2, 3, 4), "soft": places(3, 1, 9, 4), "random": places(7, 8)})
     assert [lists.shift_text(shift) for shift in shown[1].agreement.shifts] == ["↑2", "↓1", "new", "="]
     assert lists.agreement_text(shown) == (
-        "Of the 4 titles that the student of everything recommends, the one of the distilled set names 3; "
+        "Of the 4 titles that the full-data model recommends, the student of the distilled set names 3; "
         "random sequences 0. The first title is not the same with everything and with the distilled set."
     )
     table = lists.as_table(shown, [f"t{i}" for i in range(10)])

@@ -41,6 +41,15 @@ def test_what_was_read_is_not_what_a_card_recommends() -> None:
     assert only_known.shown.title == "b"
 
 
+def test_what_no_card_shows_may_be_read_in_other_readings() -> None:
+    reads = (Option("a", 0.5, item=0), Option("b", 0.5, item=1))
+    row = Row(0, (Place(0, reads, (Option("c", 0.6, item=2),)),))
+    assert (row.matches("b"), row.elsewhere("B"), row.reads_any({1})) == (frozenset(), True, True)
+    assert not row.elsewhere("a"), "its card shows it"
+    assert not row.elsewhere("d")
+    assert not row.reads_any({2, 3}), "recommended, not read"
+
+
 def test_in_a_new_session_nothing_was_read_yet() -> None:
     labels = (Option("a", 0.6), Option("b", 0.4))
     places = [Place(n, (Option("a", 1.0),), labels, session=n // 2) for n in range(4)]

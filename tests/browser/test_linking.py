@@ -70,7 +70,7 @@ def test_a_lasso_leads_to_its_sequences_and_a_second_browser_sees_the_same(
     page.wait_for_url("**area=synthetic*")
     chart(visitor)
     (items,) = stated(visitor, r"(\d+) items chosen")
-    using, of = stated(visitor, r"(\d+) of (\d+) sequences use them")
+    using, of = stated(visitor, r"(\d+) of (\d+) sequences show them on a card")
     assert 0 < using < of
     marked(visitor, items, items)
     (listed,) = stated(visitor, r"(\d+) items in the area")
