@@ -144,7 +144,7 @@ def test_search_and_table_choose_by_keyboard_alone(server: str, visitor: Visitor
         chart(visitor)
         marked(visitor, count, count)
     stated(visitor, "2 items chosen")
-    using, of = stated(visitor, r"(\d+) of (\d+) sequences uses? them")
+    using, of = stated(visitor, r"(\d+) of (\d+) sequences shows? them on a card")
     assert 0 < using < of
     link = page.get_by_role("link", name="Only sequences through these items")
     link.focus()
