@@ -1,4 +1,4 @@
-"""Semantic similarity, soft co-occurrence and the regulariser that ties the two (METHOD §2, third component).
+"""Semantic similarity, soft co-occurrence and the regulariser that ties the two (METHOD §2).
 
 M sequences, L positions, U items of a subset.
 """

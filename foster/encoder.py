@@ -1,7 +1,7 @@
 """Text encoder: item texts in, one embedding a text out, computed once and kept by content.
 
 The pretrained text embeddings are the public side of a text-based recommender: nothing in them comes from an
-interaction log, so a synthetic sequence may lean on them freely (METHOD: "frozen, public text embeddings").
+interaction log, so a synthetic sequence may lean on them freely (METHOD §2).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 M sequences, L positions, V items, A readings, r numbers in a label query, D_text text width.
 
-Rows. Position (m, l) of a soft sequence holds A items: P[m, l] of METHOD §2 is uniform over them. A reading takes one
+Rows. Position (m, l) of a soft sequence holds A items: the paper's P[m, l] is uniform over them. A reading takes one
 item of every row, the a-th, so a student sees sequences of real items, never a mixture, and M sequences give A·M of
 them. The first reading is what a person is shown first.
 
@@ -14,7 +14,7 @@ softmax(q·Bᵀ), with q [r] learned and B [V, r] made of the frozen, public tex
 (`foster.label_basis`): storage and step cost do not grow with V. They are part of the set, as they come from models
 that saw the log. (Stored soft labels for several views of one sample: FKD, Shen & Xing 2022; SRe2L, Yin et al. 2023.)
 
-Inputs and labels are separate tensors: the untied form of METHOD §2. How a set is stored: `foster.artefact`.
+Inputs and labels are separate tensors, which the paper ties (METHOD §3). How a set is stored: `foster.artefact`.
 """
 
 from __future__ import annotations

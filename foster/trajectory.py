@@ -1,7 +1,7 @@
 """Expert trajectories: full-data training, recorded.
 
 An expert is a recommender trained on the whole log until validation stops improving. Its checkpoints (step 0, early
-steps, then one at every validation) are the anchors of METHOD §2, its best checkpoint is the teacher. (The loop resets
+steps, then one at every validation) are the anchors of METHOD §1, its best checkpoint is the teacher. (The loop resets
 to points on the paths of students instead, see `foster.distiller`.) What is validated and kept is the running average
 of the weights along the path (Polyak & Juditsky, 1992): it is a better model than the last point at a constant rate,
 and a smoother one, so patience may be short. Large catalogues are scored on a subset of their items, drawn anew at
