@@ -233,7 +233,7 @@ def seconds(entrants: Sequence[Entrant]) -> Chart:
         )
     figure.update_layout(
         barmode="stack",
-        height=210 + 38 * len(entrants),  # a legend, which on a phone has four lines, takes at most half of it
+        height=210 + 38 * len(entrants),  # a legend, six lines on a phone, takes at most half of it
         margin={"l": 8, "r": 16, "t": 64, "b": 8},
         legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "traceorder": "normal"},
         uirevision="seconds",

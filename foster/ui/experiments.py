@@ -233,14 +233,11 @@ def regularising(weight: float, broken: str) -> Shown:
             f"{words.share(off.by_chance)} would be chance; γ = {weight:g} makes it {words.share(whole.near)}."
         )
     else:
-        say = (
-            f"γ = {weight:g} moves the students' Recall@3 by {change:+.3f}".replace("-", "−")
-            + " against γ = 0"
-            + (
-                ": asked for too much, the labels forget what readers did."
-                if change < -0.03
-                else ", no more than students differ among themselves."
-            )
+        moved = f"{change:+.3f}".replace("-", "−")
+        say = f"γ = {weight:g} moves the students' Recall@3 by {moved} against γ = 0" + (
+            ": asked for too much, the labels forget what readers did."
+            if change < -0.03
+            else ", no more than students differ among themselves."
         )
     return Shown(lesson_charts.together(TITLES, panels), figures, say)
 

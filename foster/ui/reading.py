@@ -172,18 +172,11 @@ def _filtered(found: list[Pair], query: str, hits: dict[int, frozenset[int]]) ->
     held = sum(1 for positions in hits.values() if positions)
     said = f"{words.plural(cards, 'card')} in {words.plural(held, 'sequence')} hold" + ("s" if cards == 1 else "")
     rest = f" {words.count(len(found) - len(shown))} without it left out." if len(shown) < len(found) else ""
-    more = sum(row.elsewhere(query) for pair in found for row in pair.rows)
-    nothing = f"No shown title holds “{query}”."
-    if more:
-        nothing += f" {words.plural(more, 'sequence')} read{'s' if more == 1 else ''} such a title in other readings."
-    show(
-        tag(
-            "p",
-            f"{said} “{query}”.{rest}" if shown else nothing,
-            role="status",
-            class_="say",
-        )
-    )
+    said = f"{said} “{query}”.{rest}" if shown else f"No shown title holds “{query}”."
+    if more := sum(row.reads_title(query) for pair in found for row in pair.rows if not hits[id(row)]):
+        others = "others read" if more > 1 else "other reads"
+        said += f" {words.count(more)} {others} such a title in further readings, which cards do not show."
+    show(tag("p", said, role="status", class_="say"))
     return shown
 
 

@@ -115,7 +115,8 @@ def duel(first: Entrant, second: Entrant, metric: Metric, part: Part) -> str:
     changed = [each for each in differences([first, second]) if each.field not in HARMLESS]
     if used := used_otherwise(first, second, changed):
         said.append(f"{mine} {used}.")
-    said.append(_attribution([each for each in changed if each.field != TEACHERS]))  # which follow from the others
+    settings = [each for each in changed if each.field != TEACHERS]  # which follow from settings, if any differ
+    said.append(_attribution(settings or changed))
     return " ".join(said)
 
 

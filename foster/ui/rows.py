@@ -76,12 +76,10 @@ class Row:
         wanted = query.casefold()
         return frozenset(p.position for p in self.places if any(wanted in title.casefold() for title in p.titles))
 
-    def elsewhere(self, query: str) -> bool:
-        """Whether no card shows the query, but another reading reads it."""
+    def reads_title(self, query: str) -> bool:
+        """Whether some reading reads a title with the query, in any case."""
         wanted = query.casefold()
-        return not self.matches(query) and any(
-            wanted in option.title.casefold() for place in self.places for option in place.read
-        )
+        return any(wanted in option.title.casefold() for place in self.places for option in place.read)
 
     def reads_any(self, items: Container[int]) -> bool:
         """Whether some reading reads one of the items."""

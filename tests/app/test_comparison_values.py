@@ -108,7 +108,10 @@ def test_a_difference_that_looks_like_its_spread_is_told_more_exactly() -> None:
 def test_how_many_teachers_there_were_is_told_and_is_no_setting() -> None:
     a, b = with_soft("A", 0.142, experts=4), with_soft("B", 0.12, experts=1)
     said = plain(reasons.duel(a, b, Metric.RECALL, Part.VALID))
-    assert "A used 4 teachers instead of 1" in said
+    assert "A used 4 teachers instead of 1. Nothing else differs" in said
+    fewer = with_soft("B", 0.12, experts=1, spec=replace(SPEC, sequences=10))
+    said = plain(reasons.duel(a, fewer, Metric.RECALL, Part.VALID))
+    assert "A used twice the sequences (20 instead of 10) and 4 teachers instead of 1. Nothing else differs" in said
     (each,) = lineup.differences([a, b])
     assert each.values == ("4", "1")
     assert not lineup.differences([a, with_soft("C", 0.12)]), "where it is not known for all it is not told"

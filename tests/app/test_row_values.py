@@ -44,9 +44,8 @@ def test_what_was_read_is_not_what_a_card_recommends() -> None:
 def test_what_no_card_shows_may_be_read_in_other_readings() -> None:
     reads = (Option("a", 0.5, item=0), Option("b", 0.5, item=1))
     row = Row(0, (Place(0, reads, (Option("c", 0.6, item=2),)),))
-    assert (row.matches("b"), row.elsewhere("B"), row.reads_any({1})) == (frozenset(), True, True)
-    assert not row.elsewhere("a"), "its card shows it"
-    assert not row.elsewhere("d")
+    assert (row.matches("b"), row.reads_title("B"), row.reads_any({1})) == (frozenset(), True, True)
+    assert not row.reads_title("c"), "recommended, not read"
     assert not row.reads_any({2, 3}), "recommended, not read"
 
 
