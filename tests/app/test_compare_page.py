@@ -85,7 +85,7 @@ def test_test_items_are_shown_unasked_where_every_run_reports_them(store: Path) 
     b, c = lay_changed(store, 2, test=True, report_test=True), lay_changed(store, 3)
 
     def measured(app: AppTest) -> str:
-        return str(charts(app)[0]["layout"]["xaxis"]["title"]["text"]).split(", ")[1]
+        return str(charts(app)[0]["layout"]["xaxis"]["title"]["text"]).replace("<br>", " ").split(", ")[1]
 
     app = visit(PAGE, run=a, beside=b)
     assert measured(app) == "test"
