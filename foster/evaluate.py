@@ -129,11 +129,11 @@ def prior_scorers(model: SequentialRecommender, texts: Texts, priors: Sequence[T
         sizes = [len(past) for past in recent]
         states = model.read(table[torch.from_numpy(np.concatenate(recent)).to(device)], sizes)
         last = torch.from_numpy(np.cumsum(sizes) - 1).to(device)
-        logits = model.logits(states[last], table).float()
+        logits = model.ranking_logits(states[last], table).float()
         asked = [logits if prior is None else logits + prior for prior in priors]
         if repeats is None:
             return [each.cpu().numpy() for each in asked]
-        return [repeats.mixed(each.log_softmax(-1).cpu().numpy(), recent) for each in asked]
+        return [repeats.mixed(each.contiguous().log_softmax(-1).cpu().numpy(), recent) for each in asked]
 
     return score
 

@@ -12,8 +12,9 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from typing import TypeVar
 
 import torch
@@ -92,17 +93,30 @@ def side_by_side(jobs: Iterable[Callable[[], T]], device: torch.device) -> Gener
             yield job()
         return
     waiting: deque[Future[T]] = deque()
-    with ThreadPoolExecutor(at_once, "student", _begin_work) as pool:
-        try:
-            for job in jobs:
-                waiting.append(pool.submit(job))
-                if len(waiting) > at_once:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+    try:
+        for job in jobs:
+            waiting.append(_crew(at_once).submit(job))
+            if len(waiting) > at_once:
+                yield _first(waiting)
+        while waiting:
+            yield _first(waiting)
+    finally:
+        for future in waiting:
+            future.cancel()
+        wait(waiting)
+
+
+def _first(waiting: deque[Future[T]]) -> T:
+    """The result of the first, which leaves the queue when it is done."""
+    found = waiting[0].result()
+    waiting.popleft()
+    return found
+
+
+@cache
+def _crew(size: int) -> ThreadPoolExecutor:
+    """Threads that stay: what a fresh one allocates at first would take a third of a short job."""
+    return ThreadPoolExecutor(size, "student", _begin_work)
 
 
 def once(make: Callable[[], T]) -> Callable[[], T]:

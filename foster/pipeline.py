@@ -67,7 +67,7 @@ CHECK_EVERY = 120  # steps between two fresh students of a loop, each of which t
 START_FILE, EXACT_FILE = "checkpoints/start.safetensors", "checkpoints/exact.safetensors"
 SOFT_FILE, ENGINE_FILE = "synthetic.safetensors", "checkpoints/engine.json"
 # Raise it when equal settings learn something else: what another one made is not gone on from.
-ENGINE = 23  # of a run's checkpoints
+ENGINE = 24  # of a run's checkpoints
 
 
 def execute(spec: RunSpec, run: RunWriter, cache: Path) -> dict[str, Any]:

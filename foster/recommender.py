@@ -98,6 +98,11 @@ class SequentialRecommender(nn.Module, ABC):
         """Hidden states [..., D] and item table [V, D] to next-item logits h·e_i / τ [..., V]."""
         return hidden / self.config.temperature @ table.T
 
+    def ranking_logits(self, hidden: Tensor, table: Tensor) -> Tensor:
+        """As `logits` [B, V] of few states [B, D] and a large table: a CPU takes a third less for the larger matrix
+        times the smaller one."""
+        return (table @ (hidden / self.config.temperature).T).T
+
     def forward(self, inputs: Tensor, generator: Generator | None = None) -> Tensor:
         """Input vectors [B, L, D] (rows of the item table or mixtures of them) to unit-length states h [B, L, D].
 

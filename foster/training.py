@@ -5,8 +5,10 @@ B sequences, L positions, k items in a soft row, V items of the table at hand, D
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from torch.nn import functional as F
 from foster.errors import UserError
 from foster.interactions import Interactions
 from foster.muon import Muon
+from foster.parallel import side_by_side
 from foster.recommender import SequentialRecommender
 from foster.subset import ItemSubset, draw_subset, read_with
 from foster.tuning import Texts
@@ -44,6 +47,20 @@ class Batch:
         """The ids among `targets`, with repeats; none of a batch of distributions."""
         hard = self.targets.dtype == torch.int64
         return self.targets[self.targets != NO_TARGET] if hard else self.items.new_empty(0)
+
+    def split(self, parts: int) -> list[Batch]:
+        """Its sequences in about equal parts, each scored on the same items."""
+        pieces = (each.tensor_split(parts) for each in (self.items, self.weights, self.targets))
+        return [Batch(items, weights, targets, self.scored) for items, weights, targets in zip(*pieces, strict=True)]
+
+    def narrowed(self, texts: Texts) -> tuple[Texts, Batch]:
+        """The texts [V', D_text] that the batch reads or scores, those that it scores first, and the batch with their
+        rows in the place of ids; of texts of the whole catalogue [V, D_text]."""
+        if self.scored is None:
+            return texts, self
+        ids, items = read_with(self.scored, self.items)
+        targets = self.scored.rows(self.targets) if self.targets.dtype == torch.int64 else self.targets
+        return texts.index_select(0, ids), replace(self, items=items, targets=targets)  # half the time of texts[ids]
 
     def often(self, n_items: int) -> Tensor:
         """How often each item stands in plain sequences [V]; every item but the first of a sequence is a target."""
@@ -100,16 +117,18 @@ def next_item_loss(
 
     texts: of the whole catalogue [V, D_text]; only those of the scored items and of the inputs are read.
     """
-    items, targets, scored = batch.items, batch.targets, batch.scored
-    if scored is not None:
-        ids, items = read_with(scored, items)
-        texts = texts.index_select(0, ids)  # half the time of texts[ids]
-        if targets.dtype == torch.int64:
-            targets = scored.rows(targets)
-    table = model.item_table(texts)
+    texts, batch = batch.narrowed(texts)
+    return loss_on_table(model, model.item_table(texts), batch, generator)
+
+
+def loss_on_table(
+    model: SequentialRecommender, table: Tensor, batch: Batch, generator: Generator | None = None
+) -> Tensor:
+    """`next_item_loss` of a batch of rows of an item table [V', D], those that are scored first."""
+    targets, scored = batch.targets, batch.scored
     has_target = targets != NO_TARGET if targets.dtype == torch.int64 else targets.sum(-1) > 0
     # Only positions with a target are scored: real windows are mostly shorter than L.
-    hidden = states_at(model, table, items, batch.weights, has_target, generator)
+    hidden = states_at(model, table, batch.items, batch.weights, has_target, generator)
     logits = model.logits(hidden, table if scored is None else table[: len(scored.items)])
     if scored is not None:
         logits = logits - scored.log_inclusion
@@ -169,16 +188,54 @@ class Trainer:
         self.steps = 0
         self.share = 1.0  # of the recipe's rates
 
-    def step(self, batch: Batch) -> float:
-        """One gradient step; returns the loss before it."""
+    def step(self, batch: Batch, parts: int = 1) -> float:
+        """One gradient step; returns the loss before it. parts: into which a batch of at least as many real windows is
+        divided, each with dropout of its own; the result is the same on any number of cores."""
+        if parts > 1:
+            return self._step_in_parts(batch, parts)
         loss = next_item_loss(self.model, self.texts, batch, self.generator)
         self.descend(loss)
         return float(loss.detach())
+
+    def _step_in_parts(self, batch: Batch, parts: int) -> float:
+        """Parts of the item table side by side, then of the windows, then of the table's gradient."""
+        parameters = list(self.model.parameters())
+        texts, batch = batch.narrowed(self.texts)
+        rows = torch.arange(len(texts), device=texts.device).tensor_split(parts)
+        tables = self._beside([partial(self.model.item_table, texts[some]) for some in rows])
+        table = torch.cat([each.detach() for each in tables]).requires_grad_()
+        pieces = batch.split(parts)
+        counts = [int((piece.targets != NO_TARGET).sum()) for piece in pieces]
+        seeds = torch.randint(2**62, (parts,), generator=self.generator, device=texts.device).tolist()
+
+        def learned(piece: Batch, share: float, seed: int) -> tuple[float, tuple[Tensor, ...]]:
+            dropout = Generator(texts.device).manual_seed(seed)
+            loss = share * loss_on_table(self.model, table, piece, dropout)
+            return float(loss.detach()), torch.autograd.grad(loss, [table, *parameters], allow_unused=True)
+
+        shares = [count / sum(counts) for count in counts]  # the loss is a mean over targets
+        losses, found = zip(*self._beside(map(partial(partial, learned), pieces, shares, seeds)), strict=True)
+        at_table = sum(gradients[0] for gradients in found).split([len(some) for some in rows])
+        back = partial(torch.autograd.grad, inputs=parameters, allow_unused=True)
+        of_tables = self._beside(
+            partial(back, outputs=each, grad_outputs=gradient) for each, gradient in zip(tables, at_table, strict=True)
+        )
+        for parameter, *of_parts in zip(parameters, *(each[1:] for each in found), *of_tables, strict=True):
+            parameter.grad = sum(gradient for gradient in of_parts if gradient is not None)
+        self._move()
+        return float(sum(losses))
+
+    def _beside(self, jobs: Iterable[Callable[[], Any]]) -> list[Any]:
+        with closing(side_by_side(jobs, self.texts.device)) as found:
+            return list(found)
 
     def descend(self, loss: Tensor) -> None:
         """One gradient step on a loss of the model, at the recipe's rate for this step."""
         self.model.zero_grad(set_to_none=True)
         loss.backward()
+        self._move()
+
+    def _move(self) -> None:
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
         for optimizer, peak in self.optimizers:
             for group in optimizer.param_groups:

@@ -37,8 +37,8 @@ class ExpertConfig:
     average of the weights; subset: items scored in a step, where the catalogue has more than twice as many; slowing:
     what all rates are multiplied by after every check that was not better than the best so far by a share of
     `least_gain`, as constant ones take twice as long for as much of a large log; check_every: steps between
-    validations, None for about an epoch and at least 50 steps; text_rate: AdamW's for layers of the text encoder, None
-    where none learn.
+    validations, None for about an epoch and at least 50 steps; parts: of a step, side by side; text_rate: AdamW's for
+    layers of the text encoder, None where none learn.
     """
 
     learning_rate: float = 1e-2
@@ -52,6 +52,7 @@ class ExpertConfig:
     least_gain: float = 0.005
     least_share: float = 0.01
     check_every: int | None = None
+    parts: int = 1
     text_rate: float | None = None
 
     def recipe(self, dropout: float) -> Recipe:
@@ -151,7 +152,7 @@ def train_expert(
                 steps.append(trainer.steps)
             # Independent draws, not epochs: the generator's state alone says where a resumed run goes on.
             batch = windows.draw(training.batch_size, draw).on_subset(len(texts), training.subset, draw)
-            loss += trainer.step(batch) / every
+            loss += trainer.step(batch, training.parts) / every
             average.update_parameters(model)
             each_step()
         check += 1

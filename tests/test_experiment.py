@@ -107,6 +107,23 @@ def test_how_many_teach_follows_from_what_the_first_one_read(
     assert asked[-1] == (20, experts[0].steps[-1] * 16 * 7)
 
 
+@pytest.mark.parametrize(("many", "short", "size"), [(1, 7, 32), (1, 6.9, 16), (10_000, 7, 16)])
+def test_many_short_histories_are_read_in_batches_twice_as_large(
+    world: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, many: int, short: float, size: int
+) -> None:
+    monkeypatch.setattr("foster.experts.MANY_USERS", many)
+    monkeypatch.setattr("foster.experts.SHORT_HISTORY", short)
+    asked: list[int] = []
+    monkeypatch.setattr("foster.experts.default_experts", lambda _, read: asked.append(read) or 1)
+    store = RunStore(tmp_path / "runs")
+    with RunWriter(store.create(world).path) as writer:
+        _, experts = prepare(world, writer, store.cache, Clock(writer))
+    training = json.loads((experts[0].folder / "trajectory.json").read_text())["training"]
+    assert training["batch_size"] == size
+    assert (training["learning_rate"] > 0.01) == (size > 16)
+    assert asked[-1] == experts[0].steps[-1] * size * 7, "every history has seven events"
+
+
 def test_progress_reckons_with_fewer_teachers_as_soon_as_the_first_reads_long(
     world: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
@@ -63,7 +64,24 @@ def test_what_a_job_raises_is_raised_and_no_later_job_begins(at_once: int) -> No
     with pytest.raises(ValueError, match="planted"):
         list(side_by_side([lambda n=n: job(n) for n in range(50)], CPU))
     assert len(begun) < 2 * at_once + 4
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("student")]
+
+
+def test_what_is_under_way_is_waited_for_when_another_job_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    begun, ended = threading.Event(), threading.Event()
+
+    def fails() -> None:
+        begun.wait(60)
+        raise ValueError("planted")
+
+    def goes_on() -> None:
+        begun.set()
+        time.sleep(0.2)
+        ended.set()
+
+    with pytest.raises(ValueError, match="planted"):
+        list(side_by_side([fails, goes_on], CPU))
+    assert ended.is_set()
 
 
 def test_who_stops_listening_ends_it(at_once: int) -> None:
@@ -76,7 +94,6 @@ def test_who_stops_listening_ends_it(at_once: int) -> None:
     with closing(side_by_side(jobs(), CPU)) as found:
         next(found)
     assert len(begun) < 2 * at_once + 4
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("student")]
 
 
 def test_all_cores_are_taken_and_given_back(at_once: int) -> None:

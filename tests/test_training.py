@@ -57,6 +57,34 @@ def test_a_batch_without_any_target_leaves_the_weights_finite() -> None:
     assert all(bool(p.isfinite().all()) for p in one.model.parameters())
 
 
+@pytest.mark.parametrize(("parts", "subset"), [(1, None), (2, None), (3, 3), (4, 3)])
+def test_a_step_in_parts_is_the_whole_one_and_the_same_on_any_number_of_cores(
+    monkeypatch: pytest.MonkeyPatch, parts: int, subset: int | None
+) -> None:
+    """Of windows of unlike lengths, so that parts have unlike numbers of targets."""
+    items = torch.randint(N_ITEMS, (5, 7), generator=Generator().manual_seed(0))
+    items[torch.arange(7) >= torch.tensor([[7], [2], [3], [7], [4]])] = NO_TARGET
+    one = hard_batch(items).on_subset(N_ITEMS, subset, Generator().manual_seed(1))
+    assert (one.scored is None) == (subset is None)
+    recipe = Recipe(matrix_rate=0.01, warmup=0)
+
+    def learner(dropout: float) -> Trainer:
+        shape = replace(SHAPE, adapter=True, dropout=dropout)
+        return Trainer(build_recommender(16, shape, Generator().manual_seed(0)), FEATURES, recipe, Generator())
+
+    whole, divided = learner(0.0), learner(0.0)
+    assert divided.step(one, parts) == pytest.approx(whole.step(one), rel=1e-5)
+    gradients = [[each.grad for each in of.model.parameters()] for of in (whole, divided)]
+    torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-3, atol=1e-6)
+    on = {}
+    for cores in ("1", "2"):
+        monkeypatch.setenv("OMP_NUM_THREADS", cores)
+        found = learner(0.3)
+        losses = [found.step(one, parts) for _ in range(3)]
+        on[cores] = losses, [each.detach().tolist() for each in found.model.parameters()]
+    assert on["1"] == on["2"]
+
+
 def test_training_takes_exactly_the_recipes_steps() -> None:
     assert len(list(train(trainer(Recipe(steps=7)), repeat(batch())))) == 7
     assert list(train(trainer(Recipe(steps=0)), repeat(batch()))) == []

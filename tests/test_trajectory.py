@@ -32,7 +32,7 @@ def score(model: SequentialRecommender) -> float:
 SCORE_PEAK = 3.0
 
 
-def train(folder: Path, kill_at: int | None = None) -> list[float]:
+def train(folder: Path, kill_at: int | None = None, training: ExpertConfig = TRAINING) -> list[float]:
     """Scores of the checks; with kill_at, dies after that many steps."""
     left = [kill_at]
 
@@ -43,7 +43,7 @@ def train(folder: Path, kill_at: int | None = None) -> list[float]:
                 raise Killed
 
     windows = RealWindows(cycle_log().leave_one_out().train, 6, torch.device("cpu"))
-    checks = train_expert(folder, SHAPE, TRAINING, FEATURES, windows, lambda m: 10 + score(m), 3, each_step)
+    checks = train_expert(folder, SHAPE, training, FEATURES, windows, lambda m: 10 + score(m), 3, each_step)
     return [check.score for check in checks]
 
 
@@ -67,6 +67,15 @@ def test_an_expert_killed_at_any_step_ends_with_the_same_files(
     rest = train(tmp_path)
     assert rest == whole[1][len(whole[1]) - len(rest) :]
     assert files(tmp_path) == files(whole[0])
+
+
+def test_an_expert_that_steps_in_parts_goes_on_from_where_it_was_killed(tmp_path: Path) -> None:
+    in_parts = replace(TRAINING, parts=2)
+    train(tmp_path / "whole", training=in_parts)
+    with pytest.raises(Killed):
+        train(tmp_path / "killed", 13, in_parts)
+    train(tmp_path / "killed", training=in_parts)
+    assert files(tmp_path / "killed") == files(tmp_path / "whole")
 
 
 def test_an_expert_killed_again_and_again_ends_with_the_same_files(
