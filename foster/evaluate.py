@@ -133,6 +133,7 @@ def prior_scorers(model: SequentialRecommender, texts: Texts, priors: Sequence[T
         asked = [logits if prior is None else logits + prior for prior in priors]
         if repeats is None:
             return [each.cpu().numpy() for each in asked]
+        # by rows, as repeats are mixed in
         return [repeats.mixed(each.contiguous().log_softmax(-1).cpu().numpy(), recent) for each in asked]
 
     return score

@@ -33,8 +33,8 @@ FULL = RecommenderConfig(width=128, layers=1, temperature=0.1, adapter=True, dro
 TEXT_RATE = 1e-4  # of layers of the text encoder, where some learn
 FEW_POSITIONS = 200  # so small a set has one teacher
 # A step on few events costs as much for the items that it scores and for its optimiser as for what it reads: where
-# there are so many users with histories as short, it reads twice as many at rates √2 as high, and a model is as good
-# after as many epochs. On a CPU such a step is worth a second core.
+# there are so many users with histories as short, it reads twice as many at rates some √2 as high, and a model is as
+# good after as many epochs. On a CPU such a step is worth a second core.
 MANY_USERS, SHORT_HISTORY = 10_000, 10
 MOST_TEACHERS, READ_TOGETHER = 4, 10_000_000  # teachers of a set, and the real events that all of them may read
 EXPERT = 12  # of those in the cache: raise it when equal settings learn something else
@@ -43,10 +43,10 @@ EXPERT = 12  # of those in the cache: raise it when equal settings learn somethi
 def experts_of(spec: RunSpec, run: RunWriter, world: World, cache: Path, clock: Clock) -> list[ExpertTrajectory]:
     """The first alone, as how long it reads decides how many there are; then the others side by side."""
     shape = expert_shape(world, spec.length)
-    batch_size = expert_training(world, shape.max_length).batch_size
+    batch_size = expert_training(world).batch_size
     # where the encoder learns, reading costs so much more that one has to do
     positions = spec.sequences * spec.length if world.store is None else 0
-    window = mean_window(world, shape.max_length)
+    window = np.minimum(np.diff(world.split.train.offsets), shape.max_length).mean()
     done: dict[int, float] = {}
     one_tells = Lock()
     ended: list[BaseException] = []
@@ -92,18 +92,14 @@ def expert_shape(world: World, length: int) -> RecommenderConfig:
     return world.repeating(replace(FULL, max_length=max(length, min(50, world.split.usual_history))))
 
 
-def expert_training(world: World, length: int) -> ExpertConfig:
-    """How full-data models that read so many events learn from this log."""
+def expert_training(world: World) -> ExpertConfig:
+    """How full-data models learn from this log."""
     training = ExpertConfig(text_rate=None if world.store is None else TEXT_RATE)
-    if world.split.train.n_users < MANY_USERS or mean_window(world, length) > SHORT_HISTORY:
+    log = world.split.train
+    if log.n_users < MANY_USERS or len(log.items) > SHORT_HISTORY * log.n_users:
         return training
     large = replace(training, batch_size=2 * training.batch_size, learning_rate=0.014, matrix_rate=0.04)
     return replace(large, parts=2) if world.device.type == "cpu" else large
-
-
-def mean_window(world: World, length: int) -> float:
-    """Events of a training history, of which at most so many are read at once."""
-    return float(np.minimum(np.diff(world.split.train.offsets), length).mean())
 
 
 def expert_of(
@@ -117,11 +113,11 @@ def expert_of(
 ) -> ExpertTrajectory:
     """Full-data training of a model of this shape, from the shared cache where it was done before; number: from 0,
     among experts that differ by their seeds; tell: called at each of its checks."""
-    training = expert_training(world, config.max_length)
+    training = expert_training(world)
     # What is not used is not named, so that experts of before it could be are still found.
     shape = {name: value for name, value in asdict(config).items() if value is not None}
-    unused = {"text_rate": None, "parts": 1}
-    taught = {name: value for name, value in asdict(training).items() if (name, value) not in unused.items()}
+    unused = {("text_rate", None), ("parts", 1)}
+    taught = {name: value for name, value in asdict(training).items() if (name, value) not in unused}
     settings = [EXPERT, shape, taught, spec.seed, number, world.device.type]
     recipe = json.dumps(settings, sort_keys=True)
     name = hashlib.sha256(f"{world.key}/{recipe}".encode()).hexdigest()[:32]

@@ -2,8 +2,8 @@
 
 Models this small gain little from a second core on one matrix product and on some machines lose by it, as threads that
 wait for each other must be woken; and their last bits depend on the number of threads. So a run computes on one thread;
-students, experts, blocks of labels and a step's θ and ω stand side by side, each on a thread of its own. The texts
-alone take all cores for one computation.
+students, experts, blocks of labels, a step's θ and ω and the parts of a large one stand side by side, each on one
+thread. The texts alone take all cores for one computation.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ def cores() -> int:
 
 def use_one_thread() -> None:
     """What the calling thread computes from now on uses no other core."""
+    torch.get_num_threads()  # a thread takes the number that others use when it first asks, or else computes
     torch.set_num_threads(1)
 
 
@@ -93,21 +94,21 @@ def side_by_side(jobs: Iterable[Callable[[], T]], device: torch.device) -> Gener
             yield job()
         return
     waiting: deque[Future[T]] = deque()
+    crew = _crew(at_once)
     try:
         for job in jobs:
-            waiting.append(_crew(at_once).submit(job))
+            waiting.append(crew.submit(job))
             if len(waiting) > at_once:
                 yield _first(waiting)
         while waiting:
             yield _first(waiting)
     finally:
-        for future in waiting:
-            future.cancel()
-        wait(waiting)
+        wait([future for future in waiting if not future.cancel()])
+        waiting.clear()  # an error in one of them holds this frame
 
 
 def _first(waiting: deque[Future[T]]) -> T:
-    """The result of the first, which leaves the queue when it is done."""
+    """The result of the first, which leaves the queue when it is done: who is interrupted here must wait for it yet."""
     found = waiting[0].result()
     waiting.popleft()
     return found

@@ -99,8 +99,8 @@ class SequentialRecommender(nn.Module, ABC):
         return hidden / self.config.temperature @ table.T
 
     def ranking_logits(self, hidden: Tensor, table: Tensor) -> Tensor:
-        """As `logits` [B, V] of few states [B, D] and a large table: a CPU takes a third less for the larger matrix
-        times the smaller one."""
+        """As `logits` [B, V] of few states [B, D] and a large table, as a transposed view: a CPU takes a third less for
+        the larger matrix times the smaller one."""
         return (table @ (hidden / self.config.temperature).T).T
 
     def forward(self, inputs: Tensor, generator: Generator | None = None) -> Tensor:

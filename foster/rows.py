@@ -17,7 +17,7 @@ from foster.clock import Clock
 from foster.condensers import real_readings, uniform_items, with_teacher_labels
 from foster.controls import Controls
 from foster.evaluate import Scorer, bigram_scorer, ensemble_scorer, model_scorer, popular_scorer, zero_shot_scorer
-from foster.hard_form import HARD, RANDOM, START_HARD, read_hard
+from foster.hard_form import ASKED, HARD, RANDOM, START_HARD, read_hard
 from foster.metrics import ndcg_at
 from foster.parallel import once, side_by_side
 from foster.recommend import model_file, save_model
@@ -187,5 +187,5 @@ def _is_stored(name: str, k: int) -> bool:
 
 
 def _best_on_validation(world: World, scorers: list[Scorer]) -> Scorer:
-    some = world.protocol.of_some(10_000, 0)
+    some = world.protocol.of_some(ASKED, 0)  # as sure as all, in less time
     return max(scorers, key=lambda scorer: ndcg_at(some.ranks(scorer, "valid"), 10))

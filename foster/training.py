@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Any
+from itertools import pairwise
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from foster.recommender import SequentialRecommender
 from foster.subset import ItemSubset, draw_subset, read_with
 from foster.tuning import Texts
 
+T = TypeVar("T")
 NO_TARGET = -1
 
 
@@ -54,8 +56,9 @@ class Batch:
         return [Batch(items, weights, targets, self.scored) for items, weights, targets in zip(*pieces, strict=True)]
 
     def narrowed(self, texts: Texts) -> tuple[Texts, Batch]:
-        """The texts [V', D_text] that the batch reads or scores, those that it scores first, and the batch with their
-        rows in the place of ids; of texts of the whole catalogue [V, D_text]."""
+        """Of texts of the whole catalogue [V, D_text] those that the batch reads or scores [V', D_text], those that it
+        scores first, and the batch with their rows in the place of ids; of `scored` only the number and the
+        probabilities hold then."""
         if self.scored is None:
             return texts, self
         ids, items = read_with(self.scored, self.items)
@@ -124,7 +127,7 @@ def next_item_loss(
 def loss_on_table(
     model: SequentialRecommender, table: Tensor, batch: Batch, generator: Generator | None = None
 ) -> Tensor:
-    """`next_item_loss` of a batch of rows of an item table [V', D], those that are scored first."""
+    """`next_item_loss` of a narrowed batch (`Batch.narrowed`) by the item table [V', D] of its texts."""
     targets, scored = batch.targets, batch.scored
     has_target = targets != NO_TARGET if targets.dtype == torch.int64 else targets.sum(-1) > 0
     # Only positions with a target are scored: real windows are mostly shorter than L.
@@ -189,8 +192,8 @@ class Trainer:
         self.share = 1.0  # of the recipe's rates
 
     def step(self, batch: Batch, parts: int = 1) -> float:
-        """One gradient step; returns the loss before it. parts: into which a batch of at least as many real windows is
-        divided, each with dropout of its own; the result is the same on any number of cores."""
+        """One gradient step; returns the loss before it. parts: into which a batch of real windows, at least as many,
+        is divided, each with dropout of its own; the result is the same on any number of cores."""
         if parts > 1:
             return self._step_in_parts(batch, parts)
         loss = next_item_loss(self.model, self.texts, batch, self.generator)
@@ -201,31 +204,31 @@ class Trainer:
         """Parts of the item table side by side, then of the windows, then of the table's gradient."""
         parameters = list(self.model.parameters())
         texts, batch = batch.narrowed(self.texts)
-        rows = torch.arange(len(texts), device=texts.device).tensor_split(parts)
-        tables = self._beside([partial(self.model.item_table, texts[some]) for some in rows])
+        bounds = [len(texts) * part // parts for part in range(parts + 1)]
+        tables = self._beside(partial(self.model.item_table, texts[a:b]) for a, b in pairwise(bounds))
         table = torch.cat([each.detach() for each in tables]).requires_grad_()
         pieces = batch.split(parts)
         counts = [int((piece.targets != NO_TARGET).sum()) for piece in pieces]
         seeds = torch.randint(2**62, (parts,), generator=self.generator, device=texts.device).tolist()
 
-        def learned(piece: Batch, share: float, seed: int) -> tuple[float, tuple[Tensor, ...]]:
+        def learned(piece: Batch, count: int, seed: int) -> tuple[float, tuple[Tensor, ...]]:
             dropout = Generator(texts.device).manual_seed(seed)
-            loss = share * loss_on_table(self.model, table, piece, dropout)
+            # a mean over the targets of all parts
+            loss = count / sum(counts) * loss_on_table(self.model, table, piece, dropout)
             return float(loss.detach()), torch.autograd.grad(loss, [table, *parameters], allow_unused=True)
 
-        shares = [count / sum(counts) for count in counts]  # the loss is a mean over targets
-        losses, found = zip(*self._beside(map(partial(partial, learned), pieces, shares, seeds)), strict=True)
-        at_table = sum(gradients[0] for gradients in found).split([len(some) for some in rows])
-        back = partial(torch.autograd.grad, inputs=parameters, allow_unused=True)
+        found = self._beside(partial(learned, *each) for each in zip(pieces, counts, seeds, strict=True))
+        at_table = torch.stack([gradients[0] for _, gradients in found]).sum(0)
         of_tables = self._beside(
-            partial(back, outputs=each, grad_outputs=gradient) for each, gradient in zip(tables, at_table, strict=True)
+            partial(torch.autograd.grad, each, parameters, at_table[a:b], allow_unused=True)
+            for each, (a, b) in zip(tables, pairwise(bounds), strict=True)
         )
-        for parameter, *of_parts in zip(parameters, *(each[1:] for each in found), *of_tables, strict=True):
+        for parameter, *of_parts in zip(parameters, *(each[1:] for _, each in found), *of_tables, strict=True):
             parameter.grad = sum(gradient for gradient in of_parts if gradient is not None)
         self._move()
-        return float(sum(losses))
+        return sum(loss for loss, _ in found)
 
-    def _beside(self, jobs: Iterable[Callable[[], Any]]) -> list[Any]:
+    def _beside(self, jobs: Iterable[Callable[[], T]]) -> list[T]:
         with closing(side_by_side(jobs, self.texts.device)) as found:
             return list(found)
 

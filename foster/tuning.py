@@ -64,7 +64,7 @@ class TunableTexts:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def __getitem__(self, rows: Tensor) -> TunableTexts:
+    def __getitem__(self, rows: Tensor | slice) -> TunableTexts:
         return replace(self, ids=self.ids[rows], features=self.features[rows])
 
     def index_select(self, dim: int, rows: Tensor) -> TunableTexts:

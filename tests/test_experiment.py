@@ -119,7 +119,7 @@ def test_many_short_histories_are_read_in_batches_twice_as_large(
     with RunWriter(store.create(world).path) as writer:
         _, experts = prepare(world, writer, store.cache, Clock(writer))
     training = json.loads((experts[0].folder / "trajectory.json").read_text())["training"]
-    assert training["batch_size"] == size
+    assert (training["batch_size"], training["parts"]) == (size, size // 16)
     assert (training["learning_rate"] > 0.01) == (size > 16)
     assert asked[-1] == experts[0].steps[-1] * size * 7, "every history has seven events"
 

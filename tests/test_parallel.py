@@ -27,6 +27,17 @@ def test_results_come_in_the_order_of_the_jobs_each_computed_on_one_thread(at_on
     assert found == [(n, 1) for n in range(7)]
 
 
+def test_threads_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    both = threading.Barrier(2, timeout=60)
+
+    def who() -> int:
+        both.wait()
+        return threading.get_ident()
+
+    assert {*side_by_side([who] * 2, CPU)} == {*side_by_side([who] * 2, CPU)}
+
+
 @contextmanager
 def spread_out() -> Iterator[None]:
     """The calling thread computes on one core where there is one, else on more than its jobs may."""
@@ -94,6 +105,20 @@ def test_who_stops_listening_ends_it(at_once: int) -> None:
     with closing(side_by_side(jobs(), CPU)) as found:
         next(found)
     assert len(begun) < 2 * at_once + 4
+
+
+def test_who_stops_listening_waits_for_what_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    begun, ended = threading.Event(), threading.Event()
+
+    def goes_on() -> None:
+        begun.set()
+        time.sleep(0.2)
+        ended.set()
+
+    with closing(side_by_side([lambda: begun.wait(60), goes_on, *[lambda: None] * 5], CPU)) as found:
+        next(found)
+    assert ended.is_set()
 
 
 def test_all_cores_are_taken_and_given_back(at_once: int) -> None:

@@ -143,3 +143,12 @@ def test_an_adapter_learns_what_no_linear_map_of_texts_tells() -> None:
         return float(loss.detach())
 
     assert left(True) < 0.7 * left(False)
+
+
+def test_logits_for_a_ranking_are_the_same_logits() -> None:
+    model = model_of("sasrec")
+    table = model.item_table(random_features())
+    states = model(table[torch.tensor([[1, 2, 3], [4, 5, 6]])])[:, -1]
+    found = model.ranking_logits(states, table)
+    assert found.shape == (2, N_ITEMS)
+    torch.testing.assert_close(found, model.logits(states, table))

@@ -129,6 +129,15 @@ def test_only_texts_of_the_subset_and_of_the_inputs_are_encoded(
     assert len(ids) < N_ITEMS
 
 
+def test_a_step_in_parts_moves_learning_layers_as_the_whole_one(texts: TunableTexts) -> None:
+    batch = cycle_windows().draw(4, Generator().manual_seed(3)).on_subset(N_ITEMS, 4, Generator().manual_seed(4))
+    trainers = [Trainer(fresh(texts), texts, RECIPE, Generator().manual_seed(6)) for _ in range(2)]
+    losses = [trainer.step(batch, parts) for trainer, parts in zip(trainers, (1, 2), strict=True)]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+    gradients = [[each.grad for each in trainer.model.parameters()] for trainer in trainers]
+    torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-3, atol=1e-6)
+
+
 def test_layers_alone_learn_what_comes_next(texts: TunableTexts) -> None:
     batch, losses = cycle_windows().draw(40, Generator().manual_seed(5)), {}
     for rate in (None, 1e-2):  # nothing but the encoder may move
