@@ -66,7 +66,7 @@ def test_a_lasso_leads_to_its_sequences_and_a_second_browser_sees_the_same(
     visitor.open(f"{server}/map?run={DEMO}")
     chart(visitor)
     assert page.evaluate(CHOSEN) == []
-    drag(visitor, 1, (0.05, 0.2), (0.4, 0.2), (0.4, 0.7), (0.05, 0.7), (0.05, 0.2))
+    drag(visitor, 1, (0.05, 0.2), (0.3, 0.2), (0.3, 0.45), (0.05, 0.45), (0.05, 0.2))
     page.wait_for_url("**area=synthetic*")
     chart(visitor)
     (items,) = stated(visitor, r"(\d+) items chosen")
