@@ -187,5 +187,5 @@ def _is_stored(name: str, k: int) -> bool:
 
 
 def _best_on_validation(world: World, scorers: list[Scorer]) -> Scorer:
-    some = world.protocol.of_some(ASKED, 0)  # as sure as all, in less time
+    some = world.protocol.of_some(ASKED, 0)  # enough to choose one of few by
     return max(scorers, key=lambda scorer: ndcg_at(some.ranks(scorer, "valid"), 10))

@@ -57,7 +57,7 @@ def test_a_batch_without_any_target_leaves_the_weights_finite() -> None:
     assert all(bool(p.isfinite().all()) for p in one.model.parameters())
 
 
-@pytest.mark.parametrize(("parts", "subset"), [(1, None), (2, None), (3, 3), (4, 3)])
+@pytest.mark.parametrize(("parts", "subset"), [(2, None), (3, 3), (5, 3)])
 def test_a_step_in_parts_is_the_whole_one_and_the_same_on_any_number_of_cores(
     monkeypatch: pytest.MonkeyPatch, parts: int, subset: int | None
 ) -> None:
